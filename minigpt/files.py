@@ -43,7 +43,9 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 def cannot_write(path: str | os.PathLike, error: OSError) -> MinigptError:
     """Say in one sentence why `path` could not be written, and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return MinigptError(f"the disk is full: could not write {path}; free some space, or choose another folder with --out")
+        return MinigptError(
+            f"the disk is full: could not write {path}; free some space, or choose another folder with --out"
+        )
     return MinigptError(f"could not write {path}: {error.strerror or error}; check the folder and its permissions")
 
 

@@ -120,7 +120,9 @@ class Reading:
         end = self.impossible_at if self.impossible_at is not None else len(self.text)
         if self.stopped_at is None:
             return [*distributions, {DOCUMENT_END: 1.0}]
-        return distributions + [self.stopped_at.next_characters(self.text[self.read : n]) for n in range(self.read, end + 1)]
+        return distributions + [
+            self.stopped_at.next_characters(self.text[self.read : n]) for n in range(self.read, end + 1)
+        ]
 
 
 def read(text: str, language: str = "english") -> Reading:
@@ -184,7 +186,7 @@ class Oracle(LanguageModel):
         for start, stop in zip(starts, [*starts[1:], len(row)], strict=True):
             text = self.tokenizer.decode(row[start + 1 : stop])
             reading = read(text, self.language)
-            if reading.impossible_at is not None or (stop < len(row) and not reading.complete):
+            if reading.impossible_at is not None or (text and stop < len(row) and not reading.complete):
                 where = len(text) if reading.impossible_at is None else reading.impossible_at
                 raise MinigptError(
                     f"no tale begins so: character {where} of {text[: where + 1]!r} is impossible, so nothing can follow"

@@ -1,4 +1,8 @@
-"""The Chinese edition of the Tales."""
+"""The Chinese edition of the Tales.
+
+The things are of those that are counted with 个, and so are the fruits: a number stands together with its 个, which
+keeps 十个 from being the beginning of 十一个.
+"""
 
 from functools import lru_cache
 
@@ -6,105 +10,103 @@ from minigpt.tales.world import Edition, Person, Thing, Word
 
 
 def _word(name: str) -> Word:
-    return Word(name, name.capitalize())
+    return Word(name, name)
 
 
 @lru_cache(maxsize=None)
 def _thing(noun: str, colour: str) -> Thing:
-    return Thing(noun, colour, colour.capitalize(), f"{colour} {noun}")
+    return Thing(noun, colour, colour, f"{colour}的{noun}")
 
 
-GIRLS = "Mara Ida Nell Rosa Wren Petra Tilda Anya Luna Greta Hazel Olive".split()
-BOYS = "Tobin Finn Otto Hugo Jasper Emil Bruno Felix Leo Samir Kofi Yusuf".split()
+GIRLS = "小满 阿月 秀兰 晓雨 婉儿 春燕 青禾 若云 小荷 丽娜 思思 雪梅".split()
+BOYS = "阿宝 大山 小虎 志远 建国 阿福 文博 小海 天佑 阿力 长风 一鸣".split()
 
 PHRASES = {
     # How a story begins.
     "hero": (
-        "Once upon a time there lived {person.name:name}, a {trait:wording} {person.girl} who had a {colour:thing} {noun:thing}.",
-        "Long ago, in a house on the hill, lived {person.name:name}, a {trait:wording} {person.girl} with a {colour:thing} {noun:thing}.",
-        "Far away, where the sea is warm, {person.name:name} lived with {person.her} grandmother. {person.She} was a"
-        " {trait:wording} {person.girl}, and {person.she} had a {colour:thing} {noun:thing}.",
-        "This is the tale of {person.name:name}, a {trait:wording} {person.girl}, and of {person.her} {colour:thing} {noun:thing}.",
+        "从前有个人叫{person.name:name}，是个{trait:wording}的{person.girl}，{person.she}有一个{colour:thing}的{noun:thing}。",
+        "很久以前，山上的小屋里住着{person.name:name}。{person.She}是个{trait:wording}的{person.girl}，"
+        "有一个{colour:thing}的{noun:thing}。",
+        "在遥远的海边，{person.name:name}和{person.her}的奶奶住在一起。{person.She}是个{trait:wording}的{person.girl}，"
+        "{person.she}有一个{colour:thing}的{noun:thing}。",
+        "这是{person.name:name}的故事。{person.She}是个{trait:wording}的{person.girl}，"
+        "{person.her}的宝贝是一个{colour:thing}的{noun:thing}。",
     ),
     "friend": (
-        " {hero.Her} best friend was {person.name:name}, who had a {colour:thing} {noun:thing}.",
-        " Next door lived {person.name:name}, a {trait:wording} {person.girl} with a {colour:thing} {noun:thing}.",
-        " One day {person.name:name} came to stay, and {person.she} brought a {colour:thing} {noun:thing}.",
+        "{hero.Her}最好的朋友是{person.name:name}，{person.she}有一个{colour:thing}的{noun:thing}。",
+        "隔壁住着{person.name:name}，一个{trait:wording}的{person.girl}，{person.she}有一个{colour:thing}的{noun:thing}。",
+        "有一天，{person.name:name}来做客，{person.she}带来了一个{colour:thing}的{noun:thing}。",
     ),
     "neighbour": (
-        " Everybody liked {person.name:name}, the [baker|miller|sailor|farmer], and {person.her} {colour:thing} {noun:thing}.",
-        " Sometimes {person.name:name} came by with {person.her} {colour:thing} {noun:thing}.",
+        "大家都喜欢当[面包师|木匠|水手|农夫]的{person.name:name}，也喜欢{person.her}那个{colour:thing}的{noun:thing}。",
+        "有时候，{person.name:name}会带着{person.her}那个{colour:thing}的{noun:thing}来玩。",
     ),
-    "morning": ("\n\nOne [sunny|windy|rainy|cold|quiet] morning they met at the {place.name:place}.",),
+    "morning": ("\n\n一个[晴朗|刮风|下雨|寒冷|宁静]的早晨，朋友们在{place.name:place}见了面。",),
     # How a sentence begins.
-    "she": (" {subject.She}",),
-    "next": (" Then {actor.name}", " Soon {actor.name}", " After that {actor.name}"),
-    "noon": ("\n\nAt noon {actor.name}", "\n\nIn the afternoon {actor.name}"),
-    "evening": ("\n\nIn the evening {actor.name}", "\n\nAt dusk {actor.name}"),
+    "she": ("{subject.She}",),
+    "next": ("接着，{actor.name}", "不久，{actor.name}", "后来，{actor.name}"),
+    "noon": ("\n\n中午，{actor.name}", "\n\n下午，{actor.name}"),
+    "evening": ("\n\n傍晚，{actor.name}", "\n\n太阳落山的时候，{actor.name}"),
     "night": (
-        "\n\nThat night {hero.name} dreamed of [the sea|the stars|a dragon|a feast].\n",
-        "\n\nWhen the moon rose, they were all [tired|happy|fast asleep].\n",
+        "\n\n那天夜里，{hero.name}梦见了[大海|星星|一条龙|一场盛宴]。\n",
+        "\n\n月亮升起来的时候，大家都[累了|很开心|睡着了]。\n",
     ),
     # What people do.
-    "go": (" walked to the {place.name}.", " ran to the {place.name}.", " set off for the {place.name}."),
-    "go together": (" and {other.name} went to the {place.name} together.",),
-    "sing": (" sang a song about the {known.phrase}.", " told a story about the {known.phrase}."),
-    "discover": (" found a {colour:thing} {noun:thing} [under a stone|in the grass|behind a door|on the road].",),
-    "give": (" took the {mine.phrase} to {other.name} at the {others_place.name}.",),
-    "hide": (" hid the {mine.phrase} at the {here.name}.", " forgot the {mine.phrase} at the {here.name}."),
-    "swap": (
-        " met {trader.name} at the {traders_place.name} and swapped the {mine.phrase} for the {theirs.phrase}.",
-    ),
-    "admire": (' said to {trader.name}, "What a [fine|lovely|splendid] {theirs.phrase} you have!"',),
-    "fetch": (" fetched the {lying.phrase} from the {lying_place.name}.",),
-    "pick": (" picked {picked.name:plot} {fruit.name}.",),
-    "pick more": (" picked {picked.name:plot} more {fruit.name}, which made {more.name:counting}.",),
-    "eat": (" ate {eaten.name:plot} of the {fruit.name} and had {uneaten.name:counting} left.",),
+    "go": ("走到了{place.name}。", "跑到了{place.name}。", "动身去了{place.name}。"),
+    "go together": ("和{other.name}一起去了{place.name}。",),
+    "sing": ("唱了一首关于{known.phrase}的歌。", "讲了一个关于{known.phrase}的故事。"),
+    "discover": ("在[石头下面|草丛里|门背后|路边]捡到了一个{colour:thing}的{noun:thing}。",),
+    "give": ("找到{other.name}，在{others_place.name}把{mine.phrase}送给了{other.her}。",),
+    "hide": ("把{mine.phrase}藏在了{here.name}。", "不小心把{mine.phrase}忘在了{here.name}。"),
+    "swap": ("遇见了{trader.name}，在{traders_place.name}用{mine.phrase}换来了{theirs.phrase}。",),
+    "admire": ("对{trader.name}说：“你这个{theirs.phrase}真[好看|可爱|特别]！”",),
+    "fetch": ("取回了{lying.phrase}，它一直在{lying_place.name}等着。",),
+    "pick": ("摘了{picked.name:plot}{fruit.name}。",),
+    "pick more": ("又摘了{picked.name:plot}{fruit.name}，一共有{more.name:counting}了。",),
+    "eat": ("吃了{eaten.name:plot}{fruit.name}，还剩{uneaten.name:counting}。",),
     "share": (
-        " gave {shared.name:plot} of the {fruit.name} to {other.name} and had {unshared.name:counting} left,"
-        " while {other.name} had {others_count.name:counting}.",
+        "分了{shared.name:plot}{fruit.name}给{other.name}，自己还剩{unshared.name:counting}，"
+        "{other.name}就有{others_count.name:counting}了。",
     ),
     # What is told about the state of things.
-    "now": (" Now {who.name} had",),
-    "list 0": (" nothing at all.",),
-    "list 1": (" the {first.phrase}.",),
-    "list 2": (" the {first.phrase} and the {second.phrase}.",),
-    "list 3": (" the {first.phrase}, the {second.phrase} and the {third.phrase}.",),
-    "list 4": (" the {first.phrase}, the {second.phrase}, the {third.phrase} and the {fourth.phrase}.",),
-    "ask": (' "Who has the {thing.phrase}?" asked {asker.name}. "{owner.name:answer}," came the answer.',),
+    "now": ("这时候，{who.name}身边",),
+    "list 0": ("什么也没有。",),
+    "list 1": ("有{first.phrase}。",),
+    "list 2": ("有{first.phrase}和{second.phrase}。",),
+    "list 3": ("有{first.phrase}、{second.phrase}和{third.phrase}。",),
+    "list 4": ("有{first.phrase}、{second.phrase}、{third.phrase}和{fourth.phrase}。",),
+    "ask": ("“{thing.phrase}在谁那里？”{asker.name}问。“在{owner.name:answer}那里。”有人回答。",),
     # Questions.
-    "who has": ("\nWho has the {who has.phrase:question}? {has.name:answer}.",),
-    "where is": ("\nWhere is the {where is.phrase:question}? At the {lies.name:answer}.",),
-    "who had": ("\nWho had the {who had.phrase:question} first? {had.name:answer}.",),
-    "which colour": ("\nWhat colour is the {which colour.noun:question}? {which colour.Colour:answer}.",),
-    "whereabouts": ("\nWhere did {whereabouts.name:question} end the day? At the {place.name:answer}.",),
-    "how many": ("\nHow many {fruit.name} does {how many.name:question} have? {number.Name:answer}.",),
+    "who has": ("\n谁有{who has.phrase:question}？{has.name:answer}。",),
+    "where is": ("\n在哪里能找到{where is.phrase:question}？在{lies.name:answer}。",),
+    "who had": ("\n最早是谁有{who had.phrase:question}？{had.name:answer}。",),
+    "which colour": ("\n说说看，{which colour.noun:question}是什么颜色的？{which colour.Colour:answer}的。",),
+    "whereabouts": ("\n天黑时，{whereabouts.name:question}在哪里？在{place.name:answer}。",),
+    "how many": ("\n数一数，{how many.name:question}有几个{fruit.name}？{number.Name:answer}。",),
     # Word games.
-    "dictionary": ("A secret language.",),
-    "define": ("\nThe word for {meaning:thing} is {first:invention}{second:invention}.",),
-    "what is": ("\nWhat is {asked_word:question}? It is {meaning:word game}.",),
-    "how do you say": ("\nHow do you say {asked_meaning:question}? You say {word:word game}.",),
-    "sorting": ("A sorting game.",),
-    "sort": ("\nPut {item:question} with",),
-    "known sort": (" {word:word game}.",),
-    "new sort": (" {first:invention}{second:invention}.",),
+    "dictionary": ("一种秘密的语言。",),
+    "define": ("\n“{meaning:thing}”叫做“{first:invention}{second:invention}”。",),
+    "what is": ("\n什么是“{asked_word:question}”？是“{meaning:word game}”。",),
+    "how do you say": ("\n怎么说“{asked_meaning:question}”？说“{word:word game}”。",),
+    "sorting": ("一场分类的游戏。",),
+    "sort": ("\n把“{item:question}”归到",),
+    "known sort": ("“{word:word game}”里。",),
+    "new sort": ("“{first:invention}{second:invention}”里。",),
 }
 
 CHINESE = Edition(
-    people=tuple(Person(name, "she", "She", "her", "Her", "girl") for name in GIRLS)
-    + tuple(Person(name, "he", "He", "his", "His", "boy") for name in BOYS),
+    people=tuple(Person(name, "她", "她", "她", "她", "姑娘") for name in GIRLS)
+    + tuple(Person(name, "他", "他", "他", "他", "小伙子") for name in BOYS),
     nouns=tuple(
-        "kite whistle lantern drum ball book hat scarf basket ring key mirror boat flute clock cup blanket map bell"
-        " feather coat ribbon compass spoon".split()
+        "风筝 哨子 灯笼 小鼓 皮球 本子 帽子 书包 篮子 戒指 盒子 镜子 木马 海螺 闹钟 杯子 枕头 信封 铃铛 风车 面具"
+        " 陀螺 罗盘 勺子".split()
     ),
-    colours=tuple("red blue green yellow white black purple silver golden pink brown grey".split()),
-    places=tuple(
-        map(_word, "mill market harbour well bridge lighthouse bakery castle library fountain river school".split())
-    ),
-    fruits=tuple(map(_word, "pears plums cherries nuts berries figs".split())),
-    traits=tuple("brave curious cheerful clever gentle quiet stubborn merry".split()),
-    numbers=tuple(map(_word, "none one two three four five six seven eight nine ten eleven twelve".split())),
-    syllables=tuple(consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"),
+    colours=tuple("红色 蓝色 绿色 黄色 白色 黑色 紫色 银色 金色 粉色 棕色 灰色".split()),
+    places=tuple(map(_word, "磨坊 集市 港口 井边 桥头 灯塔 面包房 城堡 图书馆 喷泉边 河边 学校".split())),
+    fruits=tuple(map(_word, "梨子 李子 桃子 核桃 橘子 柿子".split())),
+    traits=tuple("勇敢 好奇 开朗 聪明 温和 安静 倔强 快活".split()),
+    numbers=tuple(_word(number + "个") for number in "零 一 两 三 四 五 六 七 八 九 十 十一 十二".split()),
+    syllables=tuple("咕噜嘟哒叮咚啪嗒哗啦嘀喵汪咩哞呱叽喳嗡嘭咔嚓哐嘻哈呼唏嘿嗨哇呀咿噗溜吱嘎咯嘣锵咣咻嗖唰啾咪哼哦喔呜嗷哧呐唔嘛喏啵哩咦啷喽"),
     thing=_thing,
     phrases=PHRASES,
 )

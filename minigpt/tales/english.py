@@ -52,9 +52,7 @@ PHRASES = {
     "discover": (" found a {colour:thing} {noun:thing} [under a stone|in the grass|behind a door|on the road].",),
     "give": (" took the {mine.phrase} to {other.name} at the {others_place.name}.",),
     "hide": (" hid the {mine.phrase} at the {here.name}.", " forgot the {mine.phrase} at the {here.name}."),
-    "swap": (
-        " met {trader.name} at the {traders_place.name} and swapped the {mine.phrase} for the {theirs.phrase}.",
-    ),
+    "swap": (" met {trader.name} at the {traders_place.name} and swapped the {mine.phrase} for the {theirs.phrase}.",),
     "admire": (' said to {trader.name}, "What a [fine|lovely|splendid] {theirs.phrase} you have!"',),
     "fetch": (" fetched the {lying.phrase} from the {lying_place.name}.",),
     "pick": (" picked {picked.name:plot} {fruit.name}.",),

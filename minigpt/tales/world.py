@@ -278,7 +278,14 @@ class Story:
             "whereabouts": list(self.cast),
             "how many": list(self.count),
         }
-        frequencies = {"who has": 1.5, "where is": 1.0, "who had": 0.7, "which colour": 0.7, "whereabouts": 1.0, "how many": 1.5}
+        frequencies = {
+            "who has": 1.5,
+            "where is": 1.0,
+            "who had": 0.7,
+            "which colour": 0.7,
+            "whereabouts": 1.0,
+            "how many": 1.5,
+        }
         for _ in range(QUESTIONS):
             key, told = self.say_one_of(
                 {key: frequencies[key] if left else 0.0 for key, left in subjects.items()}, "question", fruit=self.fruit,
@@ -314,7 +321,9 @@ class WordGame:
     def dictionary(self) -> None:
         """Words for things and colours: told once, then asked for in both directions."""
         for _ in range(MEANINGS):
-            left = tuple([meaning for meaning in self.edition.colours + self.edition.nouns if meaning not in self.words])
+            left = tuple(
+                [meaning for meaning in self.edition.colours + self.edition.nouns if meaning not in self.words]
+            )
             told = self.invent("define", meaning=left)
             self.words[told["meaning"]] = told["word"]
         meanings = {word: meaning for meaning, word in self.words.items()}

@@ -1,0 +1,250 @@
+"""A run from end to end: corpus, tokeniser, model, training, and what is left in its folder.
+
+    config.json       everything that was decided before training
+    tokenizer.json    the tokeniser, as Hugging Face's library reads it
+    checkpoint-*      weights and the state of training (`checkpoints`)
+    log.jsonl         one row an evaluation
+    loss.png          the log as a curve, with the floor where it is known
+    samples.txt       what the model writes
+    summary.json      the figures that matter
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from minigpt import tales
+from minigpt.checkpoints import newest_checkpoint
+from minigpt.corpora import Corpus, cache_folder, open_corpus
+from minigpt.datasets import Tokens, prepare
+from minigpt.errors import MinigptError, unknown_name
+from minigpt.evaluation import (
+    floor_bits_per_character,
+    report_on_tales,
+    sample_documents,
+    split_documents,
+    validity,
+)
+from minigpt.files import read_json, replacing, write_json
+from minigpt.plots import plot_log, save
+from minigpt.sampling import Sampler
+from minigpt.tokenizers import ByteTokenizer, CharacterTokenizer, Tokenizer, load_tokenizer, train_byte_pairs
+from minigpt.training import Process, Progress, Trainer, TrainingConfig, load_weights
+from minigpt.transformer import GPT, GPTConfig
+
+SAMPLER = Sampler(temperature=0.7)
+SAMPLES = 100
+TOKENIZER_CHARACTERS = 1_000_000  # byte pairs are learned from the beginning of the corpus
+TALES = {"tales": "english", "tales-zh": "chinese"}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides what a run does.
+
+    Attributes:
+        corpus: a name or path, as `open_corpus` takes it.
+        tokenizer: "characters", "bytes", or "bpe-N" for byte pairs with N entries.
+        train_characters, validation_characters: how much of an endless corpus to use.
+        model: settings of `GPTConfig` but the vocabulary.
+        training: how to train.
+    """
+
+    corpus: str = "tales"
+    tokenizer: str = "bpe-1024"
+    train_characters: int = 24_000_000
+    validation_characters: int = 300_000
+    model: dict[str, Any] = field(default_factory=dict)
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(seconds=165))
+
+
+PRESETS: dict[str, RunConfig] = {
+    "cpu-minute": RunConfig(
+        model={"n_layers": 4, "n_heads": 4, "width": 128, "context_length": 256},
+        training=TrainingConfig(seconds=50, evaluations=5),
+        train_characters=10_000_000,
+        validation_characters=100_000,
+    ),
+    "laptop": RunConfig(model={"n_layers": 4, "n_heads": 4, "width": 128, "context_length": 256}),
+    "one-gpu": RunConfig(
+        model={"n_layers": 8, "n_heads": 8, "width": 512, "context_length": 512},
+        training=TrainingConfig(seconds=570, batch_size=128, micro_batch_size=128, evaluations=20),
+        train_characters=400_000_000,
+        validation_characters=1_000_000,
+    ),
+}
+
+
+def preset(name: str | None = None) -> RunConfig:
+    """A preset by name; the best one for this machine if there is no name.
+
+    Raises:
+        MinigptError: there is no preset of that name.
+    """
+    name = name or ("one-gpu" if torch.cuda.is_available() else "laptop")
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS)
+    return PRESETS[name]
+
+
+def make_tokenizer(name: str, corpus: Corpus) -> Tokenizer:
+    """The tokeniser that a configuration names, made from the training split of a corpus.
+
+    Raises:
+        MinigptError: there is no such tokeniser.
+    """
+    if name == "bytes":
+        return ByteTokenizer()
+    if name == "characters":
+        return CharacterTokenizer.from_texts(corpus.all_pieces())
+    kind, _, size = name.partition("-")
+    if kind != "bpe" or not size.isdigit():
+        raise unknown_name("tokenizer", name, ["characters", "bytes", "bpe-1024"])
+    return train_byte_pairs(beginning(corpus, "train", TOKENIZER_CHARACTERS), int(size))
+
+
+def write_config(folder: Path, config: RunConfig) -> None:
+    """Write a run's configuration."""
+    write_json(folder / "config.json", asdict(config))
+
+
+def read_config(folder: Path) -> RunConfig:
+    """Read a run's configuration.
+
+    Raises:
+        MinigptError: it is missing, damaged, or of another version.
+    """
+    if not (folder / "config.json").exists():
+        raise MinigptError(f"there is no run in {folder}; train one with: minigpt train --out {folder}")
+    values = read_json(folder / "config.json")
+    try:
+        return RunConfig(**{**values, "training": TrainingConfig(**values["training"])})
+    except (TypeError, KeyError) as error:
+        raise MinigptError(f"{folder}/config.json is of another version of minigpt ({error}): train again") from None
+
+
+def load_run(folder: str | Path, device: torch.device | str = "cpu") -> tuple[GPT, Tokenizer, RunConfig]:
+    """The model that a run has trained, with its tokeniser.
+
+    Raises:
+        MinigptError: there is no run, or its files are damaged.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    tokenizer = load_tokenizer(folder / "tokenizer.json")
+    found = newest_checkpoint(folder)
+    if found is None:
+        raise MinigptError(f"the run in {folder} has no checkpoint yet; go on with: minigpt train --resume --out {folder}")
+    model = GPT(GPTConfig(vocabulary_size=tokenizer.vocabulary_size, **config.model))
+    load_weights(model, found[0])
+    return model.to(device).eval(), tokenizer, config
+
+
+def start_run(folder: Path, config: RunConfig, process: Process, *, resume: bool = False) -> dict[str, Any]:
+    """Train what a configuration says, in a folder, and sum up.
+
+    Args:
+        folder: where everything is written.
+        config: what to do; when resuming, the folder's own is used instead.
+        process: this process among those that train together.
+        resume: go on from the newest checkpoint, if there is one.
+
+    Returns:
+        The summary.
+
+    Raises:
+        MinigptError: the folder holds another run, the corpus cannot be used, the disk is full, the loss became NaN ...
+    """
+    if (folder / "config.json").exists():
+        if not resume:
+            raise MinigptError(
+                f"{folder} holds a run already: go on with it by --resume, or choose another folder with --out"
+            )
+        config = read_config(folder)
+    corpus = open_corpus(config.corpus, config.training.seed)
+    if (folder / "tokenizer.json").exists():
+        tokenizer = load_tokenizer(folder / "tokenizer.json")
+    else:
+        tokenizer = make_tokenizer(config.tokenizer, corpus)
+    if process.is_first:
+        tokenizer.save(folder / "tokenizer.json")
+        write_config(folder, config)
+    train, validation = process.one_after_the_other(
+        lambda: prepare(corpus, tokenizer, cache_folder(), config.train_characters, config.validation_characters)
+    )
+    language = TALES.get(config.corpus)
+    texts = [tokenizer.decode(document) for document in split_documents(validation)] if language else []
+    floor = floor_bits_per_character(texts, language) if language else None
+
+    torch.manual_seed(config.training.seed)
+    model = GPT(GPTConfig(vocabulary_size=tokenizer.vocabulary_size, **config.model)).to(process.device)
+    trainer = Trainer(model, train, validation, tokenizer.end_of_text, config.training, folder, process, floor)
+    if resume:
+        trainer.resume()
+    progress = trainer.run()
+    if not process.is_first:
+        return {}
+    model.eval()
+    return sum_up(folder, model, tokenizer, progress, texts, language)
+
+
+def sum_up(
+    folder: Path, model: GPT, tokenizer: Tokenizer, progress: Progress, texts: list[str], language: str | None
+) -> dict[str, Any]:
+    """Draw the loss curve, write samples, mark the answers, and leave the figures in `summary.json`."""
+    last = progress.log[-1]
+    summary = {
+        "train_seconds": round(progress.seconds, 1),
+        "steps": progress.steps,
+        "tokens": last["tokens"],
+        "tokens_per_second": last["tokens_per_second"],
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "validation_bits_per_character": last["validation_bits_per_character"],
+    }
+    samples = sample_documents(model, tokenizer, SAMPLES if language else 4, SAMPLER)
+    if language:
+        report = report_on_tales(model, tokenizer, texts, language)
+        summary |= {
+            "floor_bits_per_character": report.floor_bits_per_character,
+            "gap_bits_per_character": report.gap,
+            "answer_accuracy": report.answer_accuracy,
+            "questions": report.questions,
+            "sample_validity": validity(samples, language),
+            "sampler": asdict(SAMPLER),
+            "bits_by_kind": report.bits_by_kind,
+        }
+    save(plot_log(progress.log, loss_title(summary)), folder / "loss.png")
+    write_samples(folder / "samples.txt", samples, language)
+    write_json(folder / "summary.json", summary)
+    return summary
+
+
+def loss_title(summary: Mapping[str, Any]) -> str:
+    """What the loss curve of a run shows."""
+    bits, minutes = summary["validation_bits_per_character"], summary["train_seconds"] / 60
+    if "gap_bits_per_character" in summary:
+        return f"{minutes:.1f} minutes: {summary['gap_bits_per_character']:.3f} bits per character above the floor"
+    return f"{minutes:.1f} minutes: {bits:.3f} bits per character on held-out text"
+
+
+def write_samples(path: Path, samples: list[str], language: str | None) -> None:
+    """Write samples to a file, each under a line that says whether it is valid."""
+    pieces = []
+    for number, text in enumerate(samples, 1):
+        pieces.append(f"=== sample {number}{': ' + verdict(text, language) if language else ''} ===\n{text}\n\n")
+    with replacing(path) as temporary:
+        temporary.write_text("".join(pieces), encoding="utf-8")
+
+
+def verdict(text: str, language: str) -> str:
+    """Whether a text is a valid tale, and if not, where it went wrong."""
+    reading = tales.read(text, language)
+    if reading.complete:
+        return "valid"
+    if reading.impossible_at is None:
+        return "breaks off"
+    at = reading.impossible_at
+    return f"impossible from {text[at : at + 20]!r} on, character {at}"
