@@ -248,3 +248,73 @@ def verdict(text: str, language: str) -> str:
         return "breaks off"
     at = reading.impossible_at
     return f"impossible from {text[at : at + 20]!r} on, character {at}"
+
+
+def beginning(corpus: Corpus, split: str, characters: int) -> Iterator[str]:
+    """Pieces of a corpus from its beginning, until there are enough characters (or no more)."""
+    for piece in chain.from_iterable(corpus.documents(split)):
+        yield piece
+        characters -= len(piece)
+        if characters <= 0:
+            return
+
+
+def stream(
+    model: GPT, tokenizer: Tokenizer, prompt: str, most_tokens: int, sampler: Sampler, seed: int
+) -> Iterator[str]:
+    """Let a model go on from a prompt, piece by piece, until the document ends.
+
+    Raises:
+        MinigptError: the prompt is longer than the model's context, or has a character that its tokeniser does not know.
+    """
+    ids = [tokenizer.end_of_text, *tokenizer.encode(prompt)]
+    if len(ids) > model.context_length:
+        raise MinigptError(
+            f"the prompt has {len(ids) - 1} tokens, but the model's context holds {model.context_length - 1}: shorten it"
+        )
+    yield prompt
+    decoder = StreamDecoder(tokenizer)
+    start = torch.tensor([ids], device=device_of(model))
+    for token in generate(model, start, most_tokens, sampler, seed=seed, stop=tokenizer.end_of_text):
+        if token.item() == tokenizer.end_of_text:
+            break
+        yield decoder.feed(token.item())
+    yield decoder.finish()
+
+
+def evaluate_run(folder: Path, spec: str | None, characters: int, device: torch.device) -> dict[str, Any]:
+    """Score a run's model on all held-out text of a corpus, by default the one that it was trained on.
+
+    Args:
+        folder: the run.
+        spec: a corpus, or None.
+        characters: how much of an endless corpus.
+        device: where to compute.
+    """
+    model, tokenizer, config = load_run(folder, device)
+    spec = spec or config.corpus
+    validation = prepare_validation(open_corpus(spec, config.training.seed), tokenizer, cache_folder(), characters)
+    if spec in TALES:
+        texts = [tokenizer.decode(document) for document in split_documents(validation)]
+        report = report_on_tales(model, tokenizer, texts, TALES[spec])
+        save(plot_kinds(report.bits_by_kind, "What the model has not learned yet"), folder / "kinds.png")
+        return asdict(report)
+    return {"bits_per_character": bits_per_character(model, validation, tokenizer.end_of_text)}
+
+
+def describe(summary: Mapping[str, Any], folder: Path) -> str:
+    """A summary in words."""
+    lines = [
+        f"trained {summary['parameters']:,} parameters for {summary['train_seconds']:.0f} s"
+        f" on {summary['tokens']:,} tokens ({summary['tokens_per_second']:,.0f} a second)",
+        f"held-out text: {summary['validation_bits_per_character']:.4f} bits per character",
+    ]
+    if "floor_bits_per_character" in summary:
+        lines += [
+            f"the best that any model could reach: {summary['floor_bits_per_character']:.4f}"
+            f" (the gap is {summary['gap_bits_per_character']:.4f})",
+            f"questions answered right: {summary['answer_accuracy']:.1%} of {summary['questions']:,}",
+            f"sampled stories that are valid: {summary['sample_validity']:.0%} of {SAMPLES}",
+        ]
+    first = (folder / "samples.txt").read_text(encoding="utf-8").split("\n\n=== ")[:2]
+    return "\n".join(["", *("\n\n=== ".join(first)).splitlines(), "", *lines, "", f"see {folder / 'loss.png'}"])

@@ -1,10 +1,10 @@
 """Text to token ids and back: characters, bytes, and byte-pair encoding.
 
-Built in chapter 9. Byte-pair encoding is a compression method (Gage 1994) that Sennrich et al. (2016, section 3.2) brought to
-language models; working on bytes, so that no text is out of vocabulary, and splitting the text into words first, are
-GPT-2's ideas (Radford et al. 2019, section 2.2). Files are the `tokenizer.json` of Hugging Face's `tokenizers`, which
-loads them and gives the same ids. The docstrings show inputs and outputs, as minbpe's do. A corpus becomes ids by one
-convention: each document is `[end_of_text] + encode(document)`.
+Built in chapter 9. Byte-pair encoding is a compression method (Gage 1994) that Sennrich et al. (2016, section 3.2)
+brought to language models; working on bytes, so that no text is out of vocabulary, and splitting the text into words
+first, are GPT-2's (Radford et al. 2019, section 2.2). Files are the `tokenizer.json` of Hugging Face's `tokenizers`,
+which loads them and gives the same ids. The docstrings show inputs and outputs, as minbpe's do. A corpus becomes ids by
+one convention: each document is `[end_of_text] + encode(document)`.
 """
 
 import codecs
@@ -13,6 +13,7 @@ import heapq
 import json
 import operator
 import os
+import sys
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -71,7 +72,7 @@ class Tokenizer(ABC):
             allow_special: make special tokens in the text their ids.
 
         Raises:
-            MinigptError: the vocabulary has no token for a character, or it is a lone surrogate, which is no Unicode text.
+            MinigptError: the vocabulary has no token for a character, or it is a lone surrogate, which no text has.
         """
         if not allow_special:
             return self._encode_ordinary(text, 0)
@@ -155,14 +156,19 @@ class CharacterTokenizer(Tokenizer):
         super().__init__(token_bytes, {END_OF_TEXT: len(token_bytes)})
 
     @classmethod
-    def from_text(cls, texts: str | Iterable[str]) -> "CharacterTokenizer":
-        """The characters of a text, or of many, in the order of their code points.
+    def from_text(cls, text: str) -> "CharacterTokenizer":
+        """The characters of a text, in the order of their code points.
 
         >>> CharacterTokenizer.from_text("banana").characters
         ['a', 'b', 'n']
         """
+        return cls.from_texts([text])
+
+    @classmethod
+    def from_texts(cls, texts: Iterable[str]) -> "CharacterTokenizer":
+        """The characters of many texts, read one after the other, so that they need not fit into memory."""
         characters: set[str] = set()
-        for text in [texts] if isinstance(texts, str) else texts:
+        for text in texts:
             characters.update(text)
         return cls(sorted(characters))
 
@@ -187,9 +193,9 @@ class BytePairTokenizer(Tokenizer):
 
     >>> tokenizer = BytePairTokenizer([(b"a", b"n"), (b"an", b"a")])
     >>> tokenizer.encode("banana"), tokenizer.end_of_text
-    ([98, 257, 256, 97], 258)
-    >>> [tokenizer.token_bytes(id) for id in (98, 257, 256)]
-    [b'b', b'ana', b'an']
+    ([98, 256, 257], 258)
+    >>> [tokenizer.token_bytes(id) for id in (98, 256, 257)]
+    [b'b', b'an', b'ana']
 
     Args:
         merges: pairs of tokens, in the order in which they are tried.
@@ -258,7 +264,7 @@ class BytePairTokenizer(Tokenizer):
         symbols = {token: to_symbols(token) for token in self.vocabulary}
         vocabulary = {symbols[token]: id for token, id in self.vocabulary.items()}
         merges = [f"{symbols[left]} {symbols[right]}" for left, right in self.merges]
-        return tokenizer_json(vocabulary, merges, self.special, splitter=BYTE_LEVEL, decoder=BYTE_LEVEL)
+        return tokenizer_json(vocabulary, merges, self.special, splitter=dict(BYTE_LEVEL), decoder=dict(BYTE_LEVEL))
 
 
 class ByteTokenizer(BytePairTokenizer):
@@ -278,8 +284,8 @@ def check_is_unicode(text: str, start: int) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise MinigptError(
-            f"the text has a lone surrogate (U+{ord(text[error.start]):04X}) at position {start + error.start}, which is "
-            "not a Unicode character; remove it, or read the file again with its true encoding"
+            f"the text has a lone surrogate (U+{ord(text[error.start]):04X}) at position {start + error.start}, which "
+            "is not a Unicode character; remove it, or read the file again with its true encoding"
         ) from None
 
 
@@ -344,12 +350,12 @@ def train_byte_pairs(texts: str | Iterable[str], vocabulary_size: int) -> BytePa
         vocabulary_size: 256 bytes, the merges, and end-of-text, which is the last id.
 
     Raises:
-        MinigptError: the size is below 257, the text is empty or has a lone surrogate.
+        MinigptError: the size is below 257 (or above a million), the text is empty or has a lone surrogate.
     """
-    if vocabulary_size < 257:
+    if not 257 <= vocabulary_size <= sys.maxunicode:
         raise MinigptError(
-            f"a byte-pair vocabulary of {vocabulary_size} is too small: it holds 256 bytes and end-of-text; "
-            "ask for 257 or more"
+            f"a byte-pair vocabulary cannot have {vocabulary_size} entries: 256 bytes and end-of-text are there; "
+            f"ask for 257 to {sys.maxunicode}"
         )
     pairs = PairCounts(count_words(texts))
     merges: list[tuple[bytes, bytes]] = []
@@ -383,8 +389,9 @@ def count_words(texts: str | Iterable[str]) -> Counter[str]:
 class PairCounts:
     """How often each pair of neighbouring tokens occurs, kept up to date as pairs are merged.
 
-    A word is a string with one character a token, `chr(id)`: then merging is `str.replace`. Only the words that have the
-    merged pair are counted again. The heap may hold counts that have since fallen; they are put right when they surface.
+    A word is a string with one character a token, `chr(id)`: then merging is `str.replace`. Only the words that have
+    the merged pair are counted again. The heap may hold counts that have since fallen; they are put right when they
+    come to the top.
     """
 
     def __init__(self, word_counts: Mapping[str, int]):
@@ -498,9 +505,9 @@ def from_symbols(symbols: str) -> bytes:
 
 
 def tokenizer_json(
-    vocabulary: Mapping[str, int],
+    vocabulary: dict[str, int],
     merges: list[str],
-    special: Mapping[str, int],
+    special: dict[str, int],
     splitter: dict[str, Any] | None,
     decoder: dict[str, Any],
 ) -> dict[str, Any]:
@@ -540,7 +547,7 @@ def load_tokenizer(path: str | os.PathLike) -> Tokenizer:
         path: a `tokenizer.json`, or a folder that has one, or a folder with GPT-2's `vocab.json` and `merges.txt`.
 
     Raises:
-        MinigptError: there is no such file, it is damaged, or it asks for something that would give other ids than ours.
+        MinigptError: there is no such file, it is damaged, or its settings would give other ids than ours.
     """
     path = Path(path)
     try:
@@ -569,18 +576,16 @@ def read_vocabulary_and_merges(folder: Path) -> BytePairTokenizer:
 
 def parse_tokenizer(value: dict[str, Any]) -> Tokenizer:
     """A tokeniser from the value of a `tokenizer.json`."""
-    model = value["model"]
+    check_settings(value)
+    vocabulary, merges = value["model"]["vocab"], value["model"]["merges"]
     special = {token["content"]: token["id"] for token in value.get("added_tokens") or []}
-    if model.get("type", "BPE") == "BPE" and not value.get("pre_tokenizer") and not model["merges"]:
-        by_id = sorted(model["vocab"], key=model["vocab"].get)
-        tokenizer: Tokenizer = CharacterTokenizer(token for token in by_id if token not in special)
-        if tokenizer.to_json()["model"]["vocab"] != model["vocab"]:
-            raise MinigptError(
-                "its characters are not numbered as minigpt does; make the tokenizer again from the text"
-            )
-        return tokenizer
-    check_is_byte_level(value)
-    return parse_byte_pairs(model["merges"], model["vocab"], special)
+    if value.get("pre_tokenizer"):
+        return parse_byte_pairs(merges, vocabulary, special)
+    by_id = sorted(vocabulary, key=vocabulary.get)
+    tokenizer = CharacterTokenizer(token for token in by_id if token not in special)
+    if tokenizer.to_json()["model"]["vocab"] != vocabulary:
+        raise MinigptError("its characters are not numbered as minigpt does; make the tokenizer again from the text")
+    return tokenizer
 
 
 def parse_byte_pairs(
@@ -596,33 +601,31 @@ def parse_byte_pairs(
     )
 
 
-def check_is_byte_level(value: dict[str, Any]) -> None:
+def check_settings(value: dict[str, Any]) -> None:
     """Refuse every setting of a `tokenizer.json` that would give other ids than ours.
 
-    `use_regex` and `add_prefix_space` are those of the splitter; a ByteLevel post-processor moves offsets, not ids.
+    Text is either split as GPT-2 does, or has no merges. A ByteLevel post-processor may stay: it leaves ids alone.
     """
-    model, splitter = value["model"], value.get("pre_tokenizer") or {}
+    model, splitter = value["model"], value.get("pre_tokenizer")
     foreign = [name for name in ("normalizer", "truncation", "padding") if value.get(name)]
-    foreign += [name for name in ("dropout", "byte_fallback", "ignore_merges") if model.get(name)]
-    foreign += [name for name in ("continuing_subword_prefix", "end_of_word_suffix") if model.get(name)]
-    foreign += [
-        f"{flag} of {token['content']!r}"
-        for token in value.get("added_tokens") or []
-        for flag in ("single_word", "lstrip", "rstrip")
-        if token.get(flag)
-    ]
+    model_settings = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges")
+    foreign += [name for name in model_settings if model.get(name)]
     if model.get("type", "BPE") != "BPE":
         foreign.append(f"model {model['type']}")
-    if (
-        splitter.get("type") != "ByteLevel"
-        or splitter.get("add_prefix_space", True)
-        or not splitter.get("use_regex", True)
-    ):
+    if model.get("merges") if splitter is None else not splits_like_gpt2(splitter):
         foreign.append("pre_tokenizer")
     if (value.get("post_processor") or BYTE_LEVEL)["type"] != "ByteLevel":
         foreign.append("post_processor")
+    for token in value.get("added_tokens") or []:
+        flags = [flag for flag in ("single_word", "lstrip", "rstrip") if token.get(flag)]
+        foreign += [f"{flag} of {token['content']!r}" for flag in flags]
     if foreign:
         raise MinigptError(
             f"its settings ({', '.join(foreign)}) are not those of GPT-2's byte-level BPE; "
             "choose a tokenizer of that kind, or train one with minigpt"
         )
+
+
+def splits_like_gpt2(splitter: dict[str, Any]) -> bool:
+    """Whether a pre-tokeniser is GPT-2's: its pattern, and no space put before the text."""
+    return splitter["type"] == "ByteLevel" and splitter.get("use_regex", True) and not splitter["add_prefix_space"]

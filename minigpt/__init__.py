@@ -1,0 +1,1 @@
+"""minigpt: the tested package that the chapters of the course become."""
