@@ -74,7 +74,9 @@ def train(preset: str | None, out: Path, resume: bool, **options: Any) -> None:
 
 
 @main.command()
-@click.option("--out", "--run", "-r", "folder", type=RUN, default=Path("runs/default"), help="The run whose model writes.")
+@click.option(
+    "--out", "--run", "-r", "folder", type=RUN, default=Path("runs/default"), help="The run whose model writes."
+)
 @click.option("--prompt", "-p", default="", help="How the text begins.")
 @click.option("--count", "-n", default=1, help="How many texts.")
 @click.option("--tokens", default=400, help="At most this many tokens each.")
@@ -113,8 +115,8 @@ def evaluate(folder: Path, corpus: str | None, characters: int) -> None:
 @click.option("--characters", default=2000, help="How much to show.")
 def data(corpus: str | None, split: str, characters: int) -> None:
     """List the corpora; or fetch one by name (or path) and show how it begins."""
-    from minigpt.corpora import describe_corpora
-    from minigpt.runs import beginning, open_corpus
+    from minigpt.corpora import describe_corpora, open_corpus
+    from minigpt.datasets import beginning
 
     if corpus is None:
         click.echo(describe_corpora())

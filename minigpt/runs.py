@@ -1,15 +1,15 @@
 """A run from end to end: corpus, tokeniser, model, training, and what is left in its folder.
 
-    config.json       everything that was decided before training
-    tokenizer.json    the tokeniser, as Hugging Face's library reads it
-    checkpoint-*      weights and the state of training (`checkpoints`)
-    log.jsonl         one row an evaluation
-    loss.png          the log as a curve, with the floor where it is known
-    samples.txt       what the model writes
-    summary.json      the figures that matter
+config.json       everything that was decided before training
+tokenizer.json    the tokeniser, as Hugging Face's library reads it
+checkpoint-*      weights and the state of training (`checkpoints`)
+log.jsonl         one row an evaluation
+loss.png          the log as a curve, with the floor where it is known
+samples.txt       what the model writes
+summary.json      the figures that matter
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ import torch
 
 from minigpt import tales
 from minigpt.checkpoints import newest_checkpoint
-from minigpt.corpora import Corpus, cache_folder, open_corpus
-from minigpt.datasets import Tokens, prepare
+from minigpt.corpora import TALES, Corpus, cache_folder, open_corpus
+from minigpt.datasets import beginning, prepare, prepare_split
 from minigpt.errors import MinigptError, unknown_name
 from minigpt.evaluation import (
+    bits_per_character,
+    device_of,
     floor_bits_per_character,
     report_on_tales,
     sample_documents,
@@ -29,16 +31,22 @@ from minigpt.evaluation import (
     validity,
 )
 from minigpt.files import read_json, replacing, write_json
-from minigpt.plots import plot_log, save
-from minigpt.sampling import Sampler
-from minigpt.tokenizers import ByteTokenizer, CharacterTokenizer, Tokenizer, load_tokenizer, train_byte_pairs
+from minigpt.plots import plot_kinds, plot_log, save
+from minigpt.sampling import Sampler, generate
+from minigpt.tokenizers import (
+    ByteTokenizer,
+    CharacterTokenizer,
+    StreamDecoder,
+    Tokenizer,
+    load_tokenizer,
+    train_byte_pairs,
+)
 from minigpt.training import Process, Progress, Trainer, TrainingConfig, load_weights
 from minigpt.transformer import GPT, GPTConfig
 
 SAMPLER = Sampler(temperature=0.7)
 SAMPLES = 100
 TOKENIZER_CHARACTERS = 1_000_000  # byte pairs are learned from the beginning of the corpus
-TALES = {"tales": "english", "tales-zh": "chinese"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ def make_tokenizer(name: str, corpus: Corpus) -> Tokenizer:
     if name == "bytes":
         return ByteTokenizer()
     if name == "characters":
-        return CharacterTokenizer.from_texts(corpus.all_pieces())
+        return CharacterTokenizer(corpus.alphabet())
     kind, _, size = name.partition("-")
     if kind != "bpe" or not size.isdigit():
         raise unknown_name("tokenizer", name, ["characters", "bytes", "bpe-1024"])
@@ -137,7 +145,9 @@ def load_run(folder: str | Path, device: torch.device | str = "cpu") -> tuple[GP
     tokenizer = load_tokenizer(folder / "tokenizer.json")
     found = newest_checkpoint(folder)
     if found is None:
-        raise MinigptError(f"the run in {folder} has no checkpoint yet; go on with: minigpt train --resume --out {folder}")
+        raise MinigptError(
+            f"the run in {folder} has no checkpoint yet; go on with: minigpt train --resume --out {folder}"
+        )
     model = GPT(GPTConfig(vocabulary_size=tokenizer.vocabulary_size, **config.model))
     load_weights(model, found[0])
     return model.to(device).eval(), tokenizer, config
@@ -164,7 +174,7 @@ def start_run(folder: Path, config: RunConfig, process: Process, *, resume: bool
                 f"{folder} holds a run already: go on with it by --resume, or choose another folder with --out"
             )
         config = read_config(folder)
-    corpus = open_corpus(config.corpus, config.training.seed)
+    corpus = open_corpus(config.corpus)
     if (folder / "tokenizer.json").exists():
         tokenizer = load_tokenizer(folder / "tokenizer.json")
     else:
@@ -250,15 +260,6 @@ def verdict(text: str, language: str) -> str:
     return f"impossible from {text[at : at + 20]!r} on, character {at}"
 
 
-def beginning(corpus: Corpus, split: str, characters: int) -> Iterator[str]:
-    """Pieces of a corpus from its beginning, until there are enough characters (or no more)."""
-    for piece in chain.from_iterable(corpus.documents(split)):
-        yield piece
-        characters -= len(piece)
-        if characters <= 0:
-            return
-
-
 def stream(
     model: GPT, tokenizer: Tokenizer, prompt: str, most_tokens: int, sampler: Sampler, seed: int
 ) -> Iterator[str]:
@@ -293,7 +294,7 @@ def evaluate_run(folder: Path, spec: str | None, characters: int, device: torch.
     """
     model, tokenizer, config = load_run(folder, device)
     spec = spec or config.corpus
-    validation = prepare_validation(open_corpus(spec, config.training.seed), tokenizer, cache_folder(), characters)
+    validation = prepare_split(open_corpus(spec), tokenizer, cache_folder(), "validation", characters)
     if spec in TALES:
         texts = [tokenizer.decode(document) for document in split_documents(validation)]
         report = report_on_tales(model, tokenizer, texts, TALES[spec])

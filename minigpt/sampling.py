@@ -22,7 +22,9 @@ def temperature(log_probs: Tensor, t: float) -> Tensor:
         MinigptError: the temperature is negative or no number.
     """
     if not 0 <= t < math.inf:
-        raise MinigptError(f"the temperature is {t}, but must be 0 or more: 0 takes the most probable, 1 changes nothing")
+        raise MinigptError(
+            f"the temperature is {t}, but must be 0 or more: 0 takes the most probable, 1 changes nothing"
+        )
     if t == 0:
         best = log_probs.argmax(dim=-1, keepdim=True)
         return torch.full_like(log_probs, -math.inf).scatter(-1, best, 0.0)

@@ -21,7 +21,9 @@ from torch import Tensor, nn
 from minigpt.errors import MinigptError
 from minigpt.language_model import LanguageModel
 
-SHARPNESS = 10.0  # largest attention logit when queries and keys are normalised: sharp enough to pick one among hundreds
+SHARPNESS = (
+    10.0  # largest attention logit when queries and keys are normalised: sharp enough to pick one among hundreds
+)
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,13 @@ class GPTConfig:
             if getattr(self, name) < 1:
                 raise MinigptError(f"{name} is {getattr(self, name)}, but must be at least 1")
         if self.width % self.n_heads:
-            raise MinigptError(f"width {self.width} cannot be shared among {self.n_heads} heads: choose a multiple of it")
+            raise MinigptError(
+                f"width {self.width} cannot be shared among {self.n_heads} heads: choose a multiple of it"
+            )
         if self.positions == "rotary" and self.head_width % 2:
-            raise MinigptError(f"rotary positions turn pairs, but a head is {self.head_width} wide: choose an even width")
+            raise MinigptError(
+                f"rotary positions turn pairs, but a head is {self.head_width} wide: choose an even width"
+            )
         for name, known in {"positions": POSITIONS, "norm": NORMS, "activation": ACTIVATIONS}.items():
             if getattr(self, name) not in known:
                 raise MinigptError(f"there is no {name} {getattr(self, name)!r}; choose one of: {', '.join(known)}")

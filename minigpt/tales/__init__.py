@@ -9,7 +9,7 @@ tell, in `world`; the words, in `english` and `chinese`.
 import math
 import random
 from dataclasses import astuple, dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import chain
 
 import torch
@@ -139,7 +139,7 @@ def read(text: str, language: str = "english") -> Reading:
     return Reading(text, reader.trace, reader.position, reader.stopped_at)
 
 
-@lru_cache(maxsize=None)
+@cache
 def alphabet(language: str) -> str:
     """Every character that a document can hold, in order."""
     words = edition(language)

@@ -4,7 +4,7 @@ The things are of those that are counted with 个, and so are the fruits: a numb
 keeps 十个 from being the beginning of 十一个.
 """
 
-from functools import lru_cache
+from functools import cache
 
 from minigpt.tales.world import Edition, Person, Thing, Word
 
@@ -13,7 +13,7 @@ def _word(name: str) -> Word:
     return Word(name, name)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _thing(noun: str, colour: str) -> Thing:
     return Thing(noun, colour, colour, f"{colour}的{noun}")
 
@@ -106,7 +106,9 @@ CHINESE = Edition(
     fruits=tuple(map(_word, "梨子 李子 桃子 核桃 橘子 柿子".split())),
     traits=tuple("勇敢 好奇 开朗 聪明 温和 安静 倔强 快活".split()),
     numbers=tuple(_word(number + "个") for number in "零 一 两 三 四 五 六 七 八 九 十 十一 十二".split()),
-    syllables=tuple("咕噜嘟哒叮咚啪嗒哗啦嘀喵汪咩哞呱叽喳嗡嘭咔嚓哐嘻哈呼唏嘿嗨哇呀咿噗溜吱嘎咯嘣锵咣咻嗖唰啾咪哼哦喔呜嗷哧呐唔嘛喏啵哩咦啷喽"),
+    syllables=tuple(
+        "咕噜嘟哒叮咚啪嗒哗啦嘀喵汪咩哞呱叽喳嗡嘭咔嚓哐嘻哈呼唏嘿嗨哇呀咿噗溜吱嘎咯嘣锵咣咻嗖唰啾咪哼哦喔呜嗷哧呐唔嘛喏啵哩咦啷喽"
+    ),
     thing=_thing,
     phrases=PHRASES,
 )

@@ -1,6 +1,6 @@
 """The English edition of the Tales."""
 
-from functools import lru_cache
+from functools import cache
 
 from minigpt.tales.world import Edition, Person, Thing, Word
 
@@ -9,7 +9,7 @@ def _word(name: str) -> Word:
     return Word(name, name.capitalize())
 
 
-@lru_cache(maxsize=None)
+@cache
 def _thing(noun: str, colour: str) -> Thing:
     return Thing(noun, colour, colour.capitalize(), f"{colour} {noun}")
 

@@ -8,7 +8,7 @@ slot stands. A space before a slot belongs to the slot, as in GPT-2's tokens (" 
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from string import Formatter
 from typing import Any, NamedTuple
 
@@ -46,7 +46,7 @@ class Slot(NamedTuple):
 Part = Choice | Slot
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse(phrase: str) -> tuple[Part, ...]:
     """Take a phrase apart into fixed strings, choices of wording, and slots.
 
