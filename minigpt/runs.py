@@ -63,7 +63,7 @@ class RunConfig:
 
     corpus: str = "tales"
     tokenizer: str = "bpe-1024"
-    train_characters: int = 24_000_000
+    train_characters: int = 12_000_000
     validation_characters: int = 300_000
     model: dict[str, Any] = field(default_factory=dict)
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(seconds=165))

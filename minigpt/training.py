@@ -59,12 +59,12 @@ class TrainingConfig:
 
     steps: int | None = None
     seconds: float | None = None
-    batch_size: int = 16
-    micro_batch_size: int = 16
+    batch_size: int = 8
+    micro_batch_size: int = 8
     learning_rate: float = 3e-3
-    muon_learning_rate: float = 0.02
+    muon_learning_rate: float = 0.005
     weight_decay: float = 0.01
-    decay: float = 0.6
+    decay: float = 0.3
     clip: float = 1.0
     evaluations: int = 10
     compile: bool = True
