@@ -101,7 +101,7 @@ def sample(folder: Path, prompt: str, count: int, tokens: int, seed: int, **rule
 @main.command("eval")
 @click.option("--out", "--run", "-r", "folder", type=RUN, default=Path("runs/default"), help="The run to evaluate.")
 @click.option("--corpus", "-c", help="Held-out text of this corpus instead of the run's own.")
-@click.option("--characters", default=300_000, help="How many characters of an endless corpus.")
+@click.option("--characters", default=150_000, help="How many characters of an endless corpus.")
 def evaluate(folder: Path, corpus: str | None, characters: int) -> None:
     """Score a trained model on all held-out text: bits per character, and on Tales how far from the best."""
     from minigpt.runs import evaluate_run

@@ -64,19 +64,19 @@ class RunConfig:
     corpus: str = "tales"
     tokenizer: str = "bpe-1024"
     train_characters: int = 12_000_000
-    validation_characters: int = 300_000
+    validation_characters: int = 150_000
     model: dict[str, Any] = field(default_factory=dict)
-    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(seconds=165))
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(seconds=165, evaluations=6))
 
 
 PRESETS: dict[str, RunConfig] = {
     "cpu-minute": RunConfig(
-        model={"n_layers": 4, "n_heads": 4, "width": 128, "context_length": 256},
+        model={"n_layers": 2, "n_heads": 4, "width": 128, "context_length": 256},
         training=TrainingConfig(seconds=50, evaluations=5),
         train_characters=10_000_000,
         validation_characters=100_000,
     ),
-    "laptop": RunConfig(model={"n_layers": 4, "n_heads": 4, "width": 128, "context_length": 256}),
+    "laptop": RunConfig(model={"n_layers": 3, "n_heads": 4, "width": 128, "context_length": 256}),
     "one-gpu": RunConfig(
         model={"n_layers": 8, "n_heads": 8, "width": 512, "context_length": 512},
         training=TrainingConfig(seconds=570, batch_size=128, micro_batch_size=128, evaluations=20),

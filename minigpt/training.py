@@ -59,8 +59,8 @@ class TrainingConfig:
 
     steps: int | None = None
     seconds: float | None = None
-    batch_size: int = 8
-    micro_batch_size: int = 8
+    batch_size: int = 4
+    micro_batch_size: int = 4
     learning_rate: float = 3e-3
     muon_learning_rate: float = 0.005
     weight_decay: float = 0.01

@@ -3,9 +3,11 @@
 Chapter 10 builds it. One block covers two recipes by plain settings of `GPTConfig`:
 
 - `GPT2`, as Radford et al. (2019) published it: learned positions, LayerNorm, GELU, biases, tied embeddings;
-- `MODERN`: rotary positions (Su et al. 2021), RMSNorm without gains (Zhang & Sennrich 2019), normalised queries and keys
-  (Henry et al. 2020), squared ReLU (So et al. 2021), no biases, projections into the residual stream that start at zero,
-  and keys that see the token before (token shift; Peng et al. 2023), with which copying needs one layer, not two.
+- the defaults, a modern one: rotary positions (Su et al. 2021), RMSNorm without gains (Zhang & Sennrich 2019), normalised
+  queries and keys (Henry et al. 2020), squared ReLU (So et al. 2021), no biases, projections into the residual stream
+  that start at zero, and a key shift: half of each key comes from the token before, and queries start equal to keys. So
+  a head finds from the first step on what followed the last time (an induction head; Olsson et al. 2022), which a small
+  model otherwise takes most of its training to discover. The shift is Jordan's (modded-nanogpt, "partial key offset").
 
 Shapes: B batch, T time, V vocabulary, D width, H heads.
 """
@@ -44,7 +46,7 @@ class GPTConfig:
         biases: in linear layers and norms.
         tied_embeddings: the head is the embedding, transposed.
         zero_projections: what is added to the residual stream starts at zero, and so does an untied head.
-        token_shift: mix each token's embedding with the one before it.
+        key_shift: take half of each key from the token before; the other half is what rotary positions turn.
         norm_epsilon: inside the norm.
     """
 
@@ -61,7 +63,7 @@ class GPTConfig:
     biases: bool = False
     tied_embeddings: bool = False
     zero_projections: bool = True
-    token_shift: bool = True
+    key_shift: bool = True
     norm_epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
@@ -72,9 +74,10 @@ class GPTConfig:
             raise MinigptError(
                 f"width {self.width} cannot be shared among {self.n_heads} heads: choose a multiple of it"
             )
-        if self.positions == "rotary" and self.head_width % 2:
+        if self.positions == "rotary" and self.rotary_width % 2:
             raise MinigptError(
-                f"rotary positions turn pairs, but a head is {self.head_width} wide: choose an even width"
+                f"rotary positions turn pairs, but a head is {self.head_width} wide: choose a width of"
+                f" {4 if self.key_shift else 2} a head, or a multiple of it"
             )
         for name, known in {"positions": POSITIONS, "norm": NORMS, "activation": ACTIVATIONS}.items():
             if getattr(self, name) not in known:
@@ -84,6 +87,11 @@ class GPTConfig:
     def head_width(self) -> int:
         """Width of one head."""
         return self.width // self.n_heads
+
+    @property
+    def rotary_width(self) -> int:
+        """How much of a head rotary positions turn."""
+        return self.head_width // 2 if self.key_shift else self.head_width
 
 
 POSITIONS = ("learned", "rotary")
@@ -98,7 +106,7 @@ GPT2 = {
     "biases": True,
     "tied_embeddings": True,
     "zero_projections": False,
-    "token_shift": False,
+    "key_shift": False,
 }
 """The settings of GPT-2, for `GPTConfig(..., **GPT2)`."""
 
@@ -111,15 +119,27 @@ def make_norm(config: GPTConfig) -> nn.Module:
 
 
 def rotary_angles(config: GPTConfig) -> Tensor:
-    """Angles (T, head width / 2): position times frequency (Su et al. 2021, equation 15)."""
-    frequencies = 10_000.0 ** -(torch.arange(0, config.head_width, 2) / config.head_width)
+    """Angles (T, rotary width / 2): position times frequency (Su et al. 2021, equation 15)."""
+    frequencies = 10_000.0 ** -(torch.arange(0, config.rotary_width, 2) / config.rotary_width)
     return torch.arange(config.context_length)[:, None] * frequencies
 
 
 def rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Turn each pair (i, i + half) of the last dimension by its angle (Su et al. 2021, equation 34)."""
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cosines - second * sines, first * sines + second * cosines], dim=-1)
+    """Turn each pair (i, i + n) of the first 2 n dimensions by its angle (Su et al. 2021, equation 34).
+
+    Args:
+        x: (..., T, head width).
+        cosines, sines: of the angles (T, n).
+    """
+    n = cosines.shape[-1]
+    first, second, rest = x.split([n, n, x.shape[-1] - 2 * n], dim=-1)
+    return torch.cat([first * cosines - second * sines, first * sines + second * cosines, rest], dim=-1)
+
+
+def shift(keys: Tensor) -> Tensor:
+    """Take the second half of each key from the token before: (B, H, T, head width)."""
+    stay, move = keys.chunk(2, dim=-1)
+    return torch.cat([stay, F.pad(move[:, :, :-1], (0, 0, 1, 0))], dim=-1)
 
 
 @dataclass
@@ -167,6 +187,8 @@ class CausalSelfAttention(nn.Module):
             queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
         if cache is not None:
             keys, values = cache.extend(keys, values)
+        if self.config.key_shift:
+            keys = shift(keys)
         # New tokens see each other causally. With a cache they come one at a time, and each sees everything.
         mixed = F.scaled_dot_product_attention(queries, keys, values, is_causal=T > 1, scale=scale)
         return self.projection(mixed.transpose(1, 2).reshape(B, T, D))
@@ -221,8 +243,6 @@ class GPT(nn.Module, LanguageModel):
             angles = rotary_angles(config)
             self.register_buffer("cosines", angles.cos(), persistent=False)
             self.register_buffer("sines", angles.sin(), persistent=False)
-        if config.token_shift:
-            self.shift = nn.Parameter(torch.full((config.width,), 0.5))
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.final_norm = make_norm(config)
         self.head = nn.Linear(config.width, config.vocabulary_size, bias=False)
@@ -245,6 +265,10 @@ class GPT(nn.Module, LanguageModel):
             nn.init.normal_(self.embedding.weight, std=0.02 if self.config.tied_embeddings else 1.0)
             if not self.config.tied_embeddings:
                 nn.init.zeros_(self.head.weight)
+        if self.config.key_shift:
+            for block in self.blocks:
+                queries, keys, _ = block.attention.queries_keys_values.weight.detach().chunk(3)
+                keys.copy_(queries)
 
     def forward(self, ids: Tensor, targets: Tensor | None = None, cache: Cache | None = None) -> Tensor:
         """Logits, or the mean loss if there are targets.
@@ -258,7 +282,7 @@ class GPT(nn.Module, LanguageModel):
             logits (B, T, V), or the mean cross-entropy in nats.
         """
         T, before = ids.shape[1], cache.ids.shape[1] if cache else 0
-        x = self.embed(ids, cache)
+        x = self.embed(ids, before)
         rotation = None
         if self.config.positions == "rotary":
             rotation = self.cosines[before : before + T], self.sines[before : before + T]
@@ -269,14 +293,9 @@ class GPT(nn.Module, LanguageModel):
             return logits
         return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
 
-    def embed(self, ids: Tensor, cache: Cache | None = None) -> Tensor:
-        """What enters the residual stream (B, T, D)."""
-        x, before = self.embedding(ids), cache.ids.shape[1] if cache else 0
-        if self.config.token_shift:
-            previous = F.pad(x[:, :-1], (0, 0, 1, 0))
-            if before:
-                previous = torch.cat([self.embedding(cache.ids[:, -1:]), x[:, :-1]], dim=1)
-            x = x + self.shift * previous
+    def embed(self, ids: Tensor, before: int) -> Tensor:
+        """What enters the residual stream (B, T, D) for ids that come after `before` others."""
+        x = self.embedding(ids)
         if self.config.positions == "learned":
             x = x + self.position_embedding.weight[before : before + ids.shape[1]]
         return F.rms_norm(x, (x.shape[-1],)) if self.config.norm == "rms" else x
