@@ -34,9 +34,9 @@ from minigpt.files import replacing
 from minigpt.transformer import GPT
 
 Result = TypeVar("Result")
-WARM_UP_STEPS = 40
+WARM_UP_STEPS = 60
 SHOW_EVERY = 10
-PLANNING_STEPS = 30  # fewer than the warm-up's, during which nothing depends on how many steps there will be
+PLANNING_STEPS = 50  # fewer than the warm-up's, during which nothing depends on how many steps there will be
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def best_device(local_rank: int = 0) -> torch.device:
 def learning_rate_factor(step: int, steps: int, decay: float) -> float:
     """The schedule: up in a line, level, and down in a line to zero (trapezoid; Hägele et al. 2024, section 3).
 
-    >>> [learning_rate_factor(step, 1000, 0.5) for step in (19, 39, 500, 750, 1000)]
+    >>> [learning_rate_factor(step, 1000, 0.5) for step in (29, 59, 500, 750, 1000)]
     [0.5, 1.0, 1.0, 0.5, 0.0]
     """
     warm_up = min(1.0, (step + 1) / WARM_UP_STEPS)

@@ -45,7 +45,6 @@ PHRASES = {
     # How a sentence begins.
     "she": ("{subject.She}",),
     "next": ("接着，{actor.name}", "不久，{actor.name}", "后来，{actor.name}"),
-    "noon": ("\n\n中午，{actor.name}", "\n\n下午，{actor.name}"),
     "evening": ("\n\n傍晚，{actor.name}", "\n\n太阳落山的时候，{actor.name}"),
     "night": (
         "\n\n那天夜里，{hero.name}梦见了[大海|星星|一条龙|一场盛宴]。\n",
@@ -54,12 +53,11 @@ PHRASES = {
     # What people do.
     "go": ("走到了{place.name}。", "跑到了{place.name}。", "动身去了{place.name}。"),
     "go together": ("和{other.name}一起去了{place.name}。",),
-    "sing": ("唱了一首关于{known.phrase}的歌。", "讲了一个关于{known.phrase}的故事。"),
+    "sing": ("唱了一首关于[大海|星星|春天]的歌。", "讲了一个关于[龙|盛宴|小偷]的故事。"),
     "discover": ("在[石头下面|草丛里|门背后|路边]捡到了一个{colour:thing}的{noun:thing}。",),
-    "give": ("找到{other.name}，在{others_place.name}把{mine.phrase}送给了{other.her}。",),
-    "hide": ("把{mine.phrase}藏在了{here.name}。", "不小心把{mine.phrase}忘在了{here.name}。"),
-    "swap": ("遇见了{trader.name}，在{traders_place.name}用{mine.phrase}换来了{theirs.phrase}。",),
-    "admire": ("对{trader.name}说：“你这个{theirs.phrase}真[好看|可爱|特别]！”",),
+    "give": ("把{mine.phrase}送给了{other.name}。",),
+    "hide": ("将{mine.phrase}藏在了{place.name}。", "不小心将{mine.phrase}忘在了{place.name}。"),
+    "admire": ("对{admired.name}说：“你这个{theirs.phrase}真[好看|可爱|特别]！”",),
     "fetch": ("取回了{lying.phrase}，它一直在{lying_place.name}等着。",),
     "pick": ("摘了{picked.name:plot}{fruit.name}。",),
     "pick more": ("又摘了{picked.name:plot}{fruit.name}，一共有{more.name:counting}了。",),
@@ -68,14 +66,7 @@ PHRASES = {
         "分了{shared.name:plot}{fruit.name}给{other.name}，自己还剩{unshared.name:counting}，"
         "{other.name}就有{others_count.name:counting}了。",
     ),
-    # What is told about the state of things.
-    "now": ("这时候，{who.name}身边",),
-    "list 0": ("什么也没有。",),
-    "list 1": ("有{first.phrase}。",),
-    "list 2": ("有{first.phrase}和{second.phrase}。",),
-    "list 3": ("有{first.phrase}、{second.phrase}和{third.phrase}。",),
-    "list 4": ("有{first.phrase}、{second.phrase}、{third.phrase}和{fourth.phrase}。",),
-    "ask": ("“{thing.phrase}在谁那里？”{asker.name}问。“在{owner.name:answer}那里。”有人回答。",),
+    "ask": ("“{thing.phrase}现在在谁那里？”大家问。在{owner.name:answer}那里。",),
     # Questions.
     "who has": ("\n谁有{who has.phrase:question}？{has.name:answer}。",),
     "where is": ("\n在哪里能找到{where is.phrase:question}？在{lies.name:answer}。",),
@@ -106,9 +97,7 @@ CHINESE = Edition(
     fruits=tuple(map(_word, "梨子 李子 桃子 核桃 橘子 柿子".split())),
     traits=tuple("勇敢 好奇 开朗 聪明 温和 安静 倔强 快活".split()),
     numbers=tuple(_word(number + "个") for number in "零 一 两 三 四 五 六 七 八 九 十 十一 十二".split()),
-    syllables=tuple(
-        "咕噜嘟哒叮咚啪嗒哗啦嘀喵汪咩哞呱叽喳嗡嘭咔嚓哐嘻哈呼唏嘿嗨哇呀咿噗溜吱嘎咯嘣锵咣咻嗖唰啾咪哼哦喔呜嗷哧呐唔嘛喏啵哩咦啷喽"
-    ),
+    syllables=tuple("咕噜嘟哒叮咚啪嗒喵汪咩哞呱叽喳嗡嘭咔嚓哐"),
     thing=_thing,
     phrases=PHRASES,
 )

@@ -1,13 +1,16 @@
 """The world of the Tales: what can happen in a document, whatever its language.
 
-Two or three people own things, go about, give, swap, hide and find, pick fruit and eat it; at the end come questions
-about it all. Some documents are word games instead: they define invented words and then use them. The programs
-below are the whole grammar: each `say` is a choice or a certainty, put into words by an edition (`english`, `chinese`).
+Two or three people own things, go about, give, hide and find, pick fruit and eat it; at the end come questions about it
+all. Some documents are word games instead: they define invented words and then use them. The programs below are the
+whole grammar: each `say` is a choice or a certainty, put into words by an edition (`english`, `chinese`).
+
+Where something must differ from what came before (no name twice), each draws from a hand of its own (`hand`), dealt
+as cards are: then it differs by itself, and a model need not remember what is gone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from minigpt.tales.grammar import Reader, Writer
 from minigpt.tales.phrases import Narrator
@@ -72,12 +75,23 @@ class Edition:
         return self.colours, self.nouns, tuple(p.name for p in self.places), tuple(f.name for f in self.fruits)
 
 
+Item = TypeVar("Item")
+
 MOST_THINGS = 4
 MOST_SENTENCES = 4  # in a paragraph
 QUESTIONS = 4
 MEANINGS = 4
 MEANING_QUESTIONS = 6
-SORTED_WORDS = 10
+SORTED_WORDS = 8
+
+
+def hand(cards: Sequence[Item], player: int, players: int = 4) -> tuple[Item, ...]:
+    """What one of several players holds when cards are dealt in turn.
+
+    >>> hand("abcdefg", 1, players=3)
+    ('b', 'e')
+    """
+    return tuple(cards[player::players])
 
 
 def tell_document(edition: Edition, teller: Writer | Reader) -> None:
@@ -115,18 +129,14 @@ class Story:
         self.count: dict[Person, int] = {}
 
     def newcomer(self) -> dict[str, Any]:
-        """The slots of an introduction: nobody twice."""
-        people = tuple([person for person in self.edition.people if person not in self.cast])
+        """The slots of an introduction."""
+        people = hand(self.edition.people, len(self.cast))
         return {"person": people, "trait": self.edition.traits, **self.new_thing()}
 
     def new_thing(self) -> dict[str, Any]:
-        """The slots of a new thing: no noun twice and no colour, so that either names the thing."""
-        nouns = {thing.noun for thing in self.owner}
-        colours = {thing.colour for thing in self.owner}
-        return {
-            "noun": tuple([noun for noun in self.edition.nouns if noun not in nouns]),
-            "colour": tuple([colour for colour in self.edition.colours if colour not in colours]),
-        }
+        """The slots of a new thing, whose noun and colour no other thing has, so that either names it."""
+        number = len(self.owner)
+        return {"noun": hand(self.edition.nouns, number), "colour": hand(self.edition.colours, number)}
 
     def enter(self, person: Person, told: Mapping[str, Any]) -> None:
         """Give the new thing in `told` to `person`."""
@@ -153,18 +163,20 @@ class Story:
         self.enter(told["person"], told)
         _, told = self.say("friend", hero=self.cast[0], **self.newcomer())
         self.enter(told["person"], told)
-        key, told = self.say("neighbour", "morning", kind="plot", place=self.edition.places, **self.newcomer())
+        weights = {"neighbour": 0.3, "morning": 0.7}
+        places = hand(self.edition.places, 0, 3)
+        key, told = self.say(*weights, weights=weights, kind="plot", place=places, **self.newcomer())
         if key == "neighbour":
             self.enter(told["person"], told)
-            _, told = self.say("morning", place=self.edition.places)
+            _, told = self.say("morning", place=places)
         self.place = dict.fromkeys(self.cast, told["place"])
         self.tell_day()
         self.ask_questions()
 
     def tell_day(self) -> None:
-        """Morning, noon and evening: two to four sentences each, until night falls."""
-        hours = ["noon", "evening", "night"]
-        subject, last, sentences = None, None, 0
+        """Morning and evening: one to four sentences each, until night falls."""
+        hours = ["evening", "night"]
+        subject, sentences, asked = None, 0, False
         while hours:
             held = tuple([thing for thing, owner in self.owner.items() if type(owner) is Person])
             goes_on = sentences < MOST_SENTENCES
@@ -172,59 +184,50 @@ class Story:
                 {
                     "next": 1.0 if goes_on else 0.0,
                     "she": 1.5 if goes_on and subject else 0.0,
-                    "now": 0.5 if goes_on and last != "now" else 0.0,
-                    "ask": 0.5 if goes_on and last != "ask" and held else 0.0,
-                    hours[0]: 1.0 if sentences >= 2 else 0.0,
+                    "ask": 1.0 if goes_on and held and not asked else 0.0,
+                    hours[0]: 1.2 if sentences else 0.0,
                 },
-                subject=subject, hero=self.cast[0], actor=self.others(subject), who=self.cast, thing=held,
+                subject=subject, hero=self.cast[0], actor=self.cast, thing=held,
                 owner=lambda told: self.owner[told["thing"]],
-                asker=lambda told: self.others(told["owner"]),
             )  # fmt: skip
-            last, sentences = key, sentences + 1
+            sentences, asked = sentences + 1, key == "ask"
             if key == hours[0]:
                 hours.pop(0)
                 sentences = 1
-            if key == "now":
-                self.list_things(told["who"])
-            actor = {"she": subject, "now": None, "ask": None, "night": None}.get(key, told["actor"])
-            subject = actor if actor and self.act(actor) != "go together" else None
+            actor = {"she": subject, "ask": None, "night": None}.get(key, told["actor"])
+            subject = actor if actor and self.act(actor, 3 - len(hours)) != "go together" else None
 
-    def list_things(self, person: Person) -> None:
-        """Say everything that a person has."""
-        things = self.owned_by(person)
-        slots = dict(zip(("first", "second", "third", "fourth"), things, strict=False))
-        self.say(f"list {len(things)}", **slots)
+    def act(self, actor: Person, hour: int) -> str:
+        """Let somebody do one of the things that they can do now; say which.
 
-    def act(self, actor: Person) -> str:
-        """Let somebody do one of the things that they can do now; say which."""
+        Args:
+            actor: who.
+            hour: 1 in the morning, 2 in the evening.
+        """
         mine, others, count = self.owned_by(actor), self.others(actor), self.count.get(actor, 0)
         lying = tuple([thing for thing, owner in self.owner.items() if type(owner) is Word])
-        traders = tuple([other for other in others if self.owned_by(other)])
+        rich = tuple([other for other in others if self.owned_by(other)])
         numbers, most = self.edition.numbers, len(self.edition.numbers) - 1
         shareable = min(count, most - max([self.count.get(other, 0) for other in others]))
         weights = {
-            "go": 1.5,
-            "go together": 1.0,
+            "go": 1.0,
+            "go together": 0.7,
             "sing": 0.7,
             "discover": 1.0 if len(self.owner) < MOST_THINGS else 0.0,
             "give": 2.0 if mine else 0.0,
             "hide": 0.7 if mine else 0.0,
-            "swap": 1.0 if mine and traders else 0.0,
-            "admire": 0.7 if traders else 0.0,
-            "fetch": 1.5 if lying else 0.0,
-            "pick": 0.0 if count else 1.0,
-            "pick more": 0.7 if 0 < count <= most - 2 else 0.0,
-            "eat": 1.0 if count else 0.0,
-            "share": 0.7 if shareable else 0.0,
+            "admire": 0.7 if rich else 0.0,
+            "fetch": 2.0 if lying else 0.0,
+            "pick": 0.0 if count else 0.7,
+            "pick more": 0.5 if 0 < count <= most - 2 else 0.0,
+            "eat": 0.7 if count else 0.0,
+            "share": 0.5 if shareable else 0.0,
         }
-        places = tuple([place for place in self.edition.places if place is not self.place[actor]])
         key, told = self.say_one_of(
-            weights, actor=actor, here=self.place[actor], place=places, other=others,
-            trader=traders, mine=mine, lying=lying, known=tuple(self.owner), fruit=self.fruit or self.edition.fruits,
-            picked=numbers[2 : min(6, most - count) + 1], eaten=numbers[1 : count + 1], shared=numbers[1 : shareable + 1],
-            theirs=lambda told: self.owned_by(told["trader"]),
-            others_place=lambda told: self.place[told["other"]],
-            traders_place=lambda told: self.place[told["trader"]],
+            weights, actor=actor, place=hand(self.edition.places, hour, 3), other=others, admired=rich,
+            mine=mine, lying=lying, fruit=self.fruit or self.edition.fruits,
+            picked=numbers[2 : min(5, most - count) + 1], eaten=numbers[1 : count + 1], shared=numbers[1 : shareable + 1],
+            theirs=lambda told: self.owned_by(told["admired"]),
             lying_place=lambda told: self.owner[told["lying"]],
             more=lambda told: numbers[count + numbers.index(told["picked"])],
             uneaten=lambda told: numbers[count - numbers.index(told["eaten"])],
@@ -247,15 +250,11 @@ class Story:
                 self.enter(actor, told)
             case "give":
                 self.owner[told["mine"]] = other
-                self.place[actor] = self.place[other]
             case "hide":
-                self.owner[told["mine"]] = self.place[actor]
+                self.owner[told["mine"]] = self.place[actor] = told["place"]
             case "fetch":
                 self.place[actor] = self.owner[told["lying"]]
                 self.owner[told["lying"]] = actor
-            case "swap":
-                self.owner[told["mine"]], self.owner[told["theirs"]] = told["trader"], actor
-                self.place[actor] = self.place[told["trader"]]
             case "pick" | "pick more":
                 self.fruit = told["fruit"]
                 self.count[actor] = self.count.get(actor, 0) + number(told["picked"])
@@ -266,37 +265,28 @@ class Story:
                 self.count[other] = self.count.get(other, 0) + number(told["shared"])
 
     def ask_questions(self) -> None:
-        """Ask about the story, nothing twice."""
-        held = [thing for thing, owner in self.owner.items() if type(owner) is Person]
-        lying = [thing for thing in self.owner if thing not in held]
-        # For each sort of question, what can be asked about.
-        subjects: dict[str, list] = {
+        """Ask about the story: different questions, in an order that is always the same."""
+        held = tuple([thing for thing, owner in self.owner.items() if type(owner) is Person])
+        lying = tuple([thing for thing in self.owner if thing not in held])
+        subjects: dict[str, tuple] = {
             "who has": held,
             "where is": lying,
-            "who had": list(self.owner),
-            "which colour": list(self.owner),
-            "whereabouts": list(self.cast),
-            "how many": list(self.count),
+            "how many": tuple(self.count),
+            "who had": tuple(self.owner),
+            "which colour": tuple(self.owner),
+            "whereabouts": self.cast,
         }
-        frequencies = {
-            "who has": 1.5,
-            "where is": 1.0,
-            "who had": 0.7,
-            "which colour": 0.7,
-            "whereabouts": 1.0,
-            "how many": 1.5,
-        }
-        for _ in range(QUESTIONS):
-            key, told = self.say_one_of(
-                {key: frequencies[key] if left else 0.0 for key, left in subjects.items()}, "question", fruit=self.fruit,
-                **{key: tuple(left) for key, left in subjects.items()},
+        left = [key for key in subjects if subjects[key]]
+        for to_come in reversed(range(min(QUESTIONS, len(left)))):
+            key, _ = self.say(
+                *left[: len(left) - to_come], kind="question", fruit=self.fruit, **subjects,
                 has=lambda told: self.owner[told["who has"]],
                 had=lambda told: self.first_owner[told["who had"]],
                 lies=lambda told: self.owner[told["where is"]],
                 place=lambda told: self.place[told["whereabouts"]],
                 number=lambda told: self.edition.numbers[self.count[told["how many"]]],
             )  # fmt: skip
-            subjects[key].remove(told[key])
+            left = left[left.index(key) + 1 :]
 
 
 class WordGame:
@@ -307,24 +297,17 @@ class WordGame:
         self.say = narrator.say
         self.words: dict[Any, str] = {}  # what each invented word stands for, and the word
 
-    def invent(self, key: str, **slots: Any) -> Mapping[str, Any]:
-        """Say a new word, two syllables long."""
-        syllables, taken = self.edition.syllables, self.words.values()
-        _, told = self.say(
-            key,
-            first=syllables,
-            second=lambda told: tuple([second for second in syllables if told["first"] + second not in taken]),
-            **slots,
-        )
+    def invent(self, key: str, number: int, **slots: Any) -> Mapping[str, Any]:
+        """Say the new word of some number, two syllables long."""
+        syllables = self.edition.syllables
+        _, told = self.say(key, first=hand(syllables, number), second=hand(syllables, number, 2), **slots)
         return told | {"word": told["first"] + told["second"]}
 
     def dictionary(self) -> None:
         """Words for things and colours: told once, then asked for in both directions."""
-        for _ in range(MEANINGS):
-            left = tuple(
-                [meaning for meaning in self.edition.colours + self.edition.nouns if meaning not in self.words]
-            )
-            told = self.invent("define", meaning=left)
+        for number in range(MEANINGS):
+            meanings = hand(self.edition.colours + self.edition.nouns, number)
+            told = self.invent("define", number, meaning=meanings)
             self.words[told["meaning"]] = told["word"]
         meanings = {word: meaning for meaning, word in self.words.items()}
         for _ in range(MEANING_QUESTIONS):
@@ -338,8 +321,8 @@ class WordGame:
         sorts = {word: sort for sort, words in enumerate(self.edition.sorts) for word in words}
         for _ in range(SORTED_WORDS):
             _, told = self.say("sort", item=tuple(sorts))
-            sort = sorts.pop(told["item"])
+            sort = sorts[told["item"]]
             if sort in self.words:
                 self.say("known sort", word=self.words[sort])
             else:
-                self.words[sort] = self.invent("new sort")["word"]
+                self.words[sort] = self.invent("new sort", len(self.words))["word"]
