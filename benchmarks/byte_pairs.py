@@ -10,11 +10,7 @@ The text is one string, and `tokenizers` also records where each token came from
 
 import argparse
 import os
-import platform
-import pydoc_data.topics
-import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,34 +19,11 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one thread each; read when the
 
 import tiktoken
 import tokenizers as hugging_face
+from common import SHARED, best_of_turns, circumstances, read_text, record
 
-from minigpt.files import write_json
 from minigpt.tokenizers import END_OF_TEXT, WORD_PATTERN, BytePairTokenizer, load_tokenizer, train_byte_pairs
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-ENTRIES, REPEATS = 1024, 3
-
-
-def read_text() -> tuple[str, str]:
-    """A corpus of about 1 MB, its name first."""
-    path = SHARED / "corpora" / "tinyshakespeare.txt"
-    if path.exists():
-        return "Tiny Shakespeare", path.read_text(encoding="utf-8")
-    return "pydoc topics", "\n".join(pydoc_data.topics.topics.values())
-
-
-def best_of_turns(makers: dict[str, Callable]) -> dict[str, tuple[float, Any]]:
-    """For each library its best time in seconds, and its result. A maker prepares, untimed, the work that is timed."""
-    best: dict[str, tuple[float, Any]] = {}
-    for _ in range(REPEATS):
-        for library, make in makers.items():
-            work = make()
-            start = time.perf_counter()
-            result = work()
-            seconds = time.perf_counter() - start
-            if library not in best or seconds < best[library][0]:
-                best[library] = seconds, result
-    return best
+ENTRIES, TURNS = 1024, 3
 
 
 def train_theirs(text: str) -> hugging_face.Tokenizer:
@@ -107,7 +80,8 @@ def measure(text: str, gpt2: Path) -> list[dict]:
         {
             "minigpt": lambda: lambda: train_byte_pairs([text], ENTRIES),
             "tokenizers": lambda: lambda: train_theirs(text),
-        }
+        },
+        TURNS,
     )
     rows = rows_of(f"train {ENTRIES} entries", megabytes, trained)
     vocabularies = {f"encode, {ENTRIES} entries": trained["minigpt"][1]}
@@ -117,20 +91,11 @@ def measure(text: str, gpt2: Path) -> list[dict]:
         print(f"no GPT-2 vocabulary at {gpt2}: that part is left out")
     for task, tokenizer in vocabularies.items():
         with TemporaryDirectory() as folder:
-            best = best_of_turns(encoders(tokenizer, Path(folder), text))
+            best = best_of_turns(encoders(tokenizer, Path(folder), text), TURNS)
         if any(ids != best["minigpt"][1] for _, ids in best.values()):
             raise SystemExit(f"{task}: the libraries give different ids; no time means anything until that is mended")
         rows += rows_of(task, megabytes, best)
     return rows
-
-
-def processor() -> str:
-    """The processor's name, where the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def main() -> None:
@@ -139,17 +104,13 @@ def main() -> None:
     parser.add_argument("--gpt2", type=Path, default=SHARED / "golden" / "gpt2_bpe", help="vocab.json and merges.txt")
     arguments = parser.parse_args()
     name, text = read_text()
-    machine = {"processor": processor(), "cores": os.cpu_count(), "system": platform.platform()}
-    versions = {"python": platform.python_version()}
-    versions |= {library: version(library) for library in ("regex", "tokenizers", "tiktoken")}
-    print(f"{name}, {len(text.encode()):,} bytes; {machine['processor']}, {machine['cores']} cores")
-    print(", ".join(f"{library} {number}" for library, number in versions.items()))
+    print(f"{name}, {len(text.encode()):,} bytes")
+    where = circumstances(["regex", "tokenizers", "tiktoken"])
     rows = measure(text, arguments.gpt2)
     print(f"{'task':<22}{'library':<12}{'seconds':>9}{'MB/s':>8}{'speed, ours = 1':>17}")
     for row in rows:
         print("{task:<22}{library:<12}{seconds:>9.3f}{megabytes_per_second:>8.2f}{times_ours:>17.2f}".format(**row))
-    if arguments.json:
-        write_json(arguments.json, {"text": name, "machine": machine, "versions": versions, "rows": rows})
+    record(arguments.json, text=name, **where, rows=rows)
 
 
 if __name__ == "__main__":

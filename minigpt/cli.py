@@ -104,9 +104,10 @@ def sample(folder: Path, prompt: str, count: int, tokens: int, seed: int, **rule
 @click.option("--characters", default=150_000, help="How many characters of an endless corpus.")
 def evaluate(folder: Path, corpus: str | None, characters: int) -> None:
     """Score a trained model on all held-out text: bits per character, and on Tales how far from the best."""
-    from minigpt.runs import evaluate_run
+    from minigpt.runs import describe_evaluation, evaluate_run
+    from minigpt.training import best_device
 
-    click.echo(evaluate_run(folder, corpus, characters))
+    click.echo(describe_evaluation(evaluate_run(folder, corpus, characters, best_device()), folder))
 
 
 @main.command()
@@ -116,12 +117,19 @@ def evaluate(folder: Path, corpus: str | None, characters: int) -> None:
 def data(corpus: str | None, split: str, characters: int) -> None:
     """List the corpora; or fetch one by name (or path) and show how it begins."""
     from minigpt.corpora import describe_corpora, open_corpus
-    from minigpt.datasets import beginning
 
     if corpus is None:
         click.echo(describe_corpora())
         return
-    click.echo("".join(beginning(open_corpus(corpus), split, characters))[:characters])
+    left = characters
+    for document in open_corpus(corpus).documents(split):
+        for piece in document:
+            click.echo(piece[:left], nl=False)
+            left -= len(piece[:left])
+            if not left:
+                click.echo()
+                return
+        click.echo(f"\n{'-' * 20}")  # between documents
 
 
 if __name__ == "__main__":

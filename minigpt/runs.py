@@ -31,7 +31,8 @@ from minigpt.evaluation import (
     validity,
 )
 from minigpt.files import read_json, replacing, write_json
-from minigpt.plots import plot_kinds, plot_log, save
+from minigpt.ladder import simple_rungs
+from minigpt.plots import plot_kinds, plot_ladder, plot_log, save
 from minigpt.sampling import Sampler, generate
 from minigpt.tokenizers import (
     ByteTokenizer,
@@ -179,9 +180,6 @@ def start_run(folder: Path, config: RunConfig, process: Process, *, resume: bool
         tokenizer = load_tokenizer(folder / "tokenizer.json")
     else:
         tokenizer = make_tokenizer(config.tokenizer, corpus)
-    if process.is_first:
-        tokenizer.save(folder / "tokenizer.json")
-        write_config(folder, config)
     train, validation = process.one_after_the_other(
         lambda: prepare(corpus, tokenizer, cache_folder(), config.train_characters, config.validation_characters)
     )
@@ -192,6 +190,9 @@ def start_run(folder: Path, config: RunConfig, process: Process, *, resume: bool
     torch.manual_seed(config.training.seed)
     model = GPT(GPTConfig(vocabulary_size=tokenizer.vocabulary_size, **config.model)).to(process.device)
     trainer = Trainer(model, train, validation, tokenizer.end_of_text, config.training, folder, process, floor)
+    if process.is_first:  # not before here, so that wrong settings leave no folder behind
+        tokenizer.save(folder / "tokenizer.json")
+        write_config(folder, config)
     if resume:
         trainer.resume()
     progress = trainer.run()
@@ -216,16 +217,7 @@ def sum_up(
     }
     samples = sample_documents(model, tokenizer, SAMPLES if language else 4, SAMPLER)
     if language:
-        report = report_on_tales(model, tokenizer, texts, language)
-        summary |= {
-            "floor_bits_per_character": report.floor_bits_per_character,
-            "gap_bits_per_character": report.gap,
-            "answer_accuracy": report.answer_accuracy,
-            "questions": report.questions,
-            "sample_validity": validity(samples, language),
-            "sampler": asdict(SAMPLER),
-            "bits_by_kind": report.bits_by_kind,
-        }
+        summary |= tales_figures(model, tokenizer, texts, samples, language)
     save(plot_log(progress.log, loss_title(summary)), folder / "loss.png")
     write_samples(folder / "samples.txt", samples, language)
     write_json(folder / "summary.json", summary)
@@ -286,36 +278,95 @@ def stream(
 def evaluate_run(folder: Path, spec: str | None, characters: int, device: torch.device) -> dict[str, Any]:
     """Score a run's model on all held-out text of a corpus, by default the one that it was trained on.
 
+    The figures go into `evaluation.json` in the run's folder, the ladder into `ladder.png`, and on Tales the loss split by
+    kind into `kinds.png`.
+
     Args:
         folder: the run.
         spec: a corpus, or None.
         characters: how much of an endless corpus.
         device: where to compute.
+
+    Returns:
+        what `evaluation.json` holds.
     """
     model, tokenizer, config = load_run(folder, device)
     spec = spec or config.corpus
-    validation = prepare_split(open_corpus(spec), tokenizer, cache_folder(), "validation", characters)
+    corpus = open_corpus(spec)
+    validation = prepare_split(corpus, tokenizer, cache_folder(), "validation", characters)
+    results: dict[str, Any] = {"corpus": corpus.name, "characters": validation.characters}
     if spec in TALES:
         texts = [tokenizer.decode(document) for document in split_documents(validation)]
-        report = report_on_tales(model, tokenizer, texts, TALES[spec])
-        save(plot_kinds(report.bits_by_kind, "What the model has not learned yet"), folder / "kinds.png")
-        return asdict(report)
-    return {"bits_per_character": bits_per_character(model, validation, tokenizer.end_of_text)}
+        samples = sample_documents(model, tokenizer, SAMPLES, SAMPLER)
+        results |= tales_figures(model, tokenizer, texts, samples, TALES[spec])
+        save(plot_kinds(results["bits_by_kind"], "What the model has not learned yet"), folder / "kinds.png")
+    else:
+        results["validation_bits_per_character"] = bits_per_character(model, validation, tokenizer.end_of_text)
+    rungs = simple_rungs(corpus, characters) | {"GPT": results["validation_bits_per_character"]}
+    title = f"Every model on the same {validation.characters:,} held-out characters"
+    save(plot_ladder(rungs, title, results.get("floor_bits_per_character")), folder / "ladder.png")
+    results["ladder"] = rungs
+    write_json(folder / "evaluation.json", results)
+    return results
+
+
+def tales_figures(
+    model: GPT, tokenizer: Tokenizer, texts: list[str], samples: list[str], language: str
+) -> dict[str, Any]:
+    """What only a language whose truth is known can say about a model.
+
+    Args:
+        model, tokenizer: what to judge.
+        texts: held-out tales.
+        samples: what the model wrote with `SAMPLER`.
+        language: "english" or "chinese".
+    """
+    report = report_on_tales(model, tokenizer, texts, language)
+    return {
+        "validation_bits_per_character": report.bits_per_character,
+        "floor_bits_per_character": report.floor_bits_per_character,
+        "gap_bits_per_character": report.gap,
+        "answer_accuracy": report.answer_accuracy,
+        "questions": report.questions,
+        "sample_validity": validity(samples, language),
+        "sampler": asdict(SAMPLER),
+        "bits_by_kind": report.bits_by_kind,
+    }
+
+
+def describe_evaluation(results: Mapping[str, Any], folder: Path) -> str:
+    """An evaluation in words and tables."""
+    lines = [f"{results['characters']:,} held-out characters of {results['corpus']}", *in_words(results)]
+    if "bits_by_kind" in results:
+        lines += ["", f"{'bits per character by kind':28}{'GPT':>8}{'Oracle':>8}{'excess':>8}"]
+        kinds = sorted(results["bits_by_kind"].items(), key=lambda item: item[1][1] - item[1][0])
+        lines += [f"  {kind:26}{model:8.4f}{oracle:8.4f}{model - oracle:8.4f}" for kind, (model, oracle) in kinds]
+    lines += ["", "the ladder, in bits per character:"]
+    lines += [f"  {name:26}{bits:8.4f}" for name, bits in results["ladder"].items()]
+    figures = [name for name in ("ladder.png", "kinds.png") if name != "kinds.png" or "bits_by_kind" in results]
+    return "\n".join([*lines, "", "see " + " and ".join(str(folder / name) for name in figures)])
+
+
+def in_words(results: Mapping[str, Any]) -> list[str]:
+    """How good a model is, a line each."""
+    lines = [f"held-out text: {results['validation_bits_per_character']:.4f} bits per character"]
+    if "floor_bits_per_character" in results:
+        lines += [
+            f"the best that any model could reach: {results['floor_bits_per_character']:.4f}"
+            f" (the gap is {results['gap_bits_per_character']:.4f})",
+            f"questions answered right: {results['answer_accuracy']:.1%} of {results['questions']:,}",
+            f"sampled stories that are valid: {results['sample_validity']:.0%} of {SAMPLES}"
+            f" (at temperature {results['sampler']['temperature']})",
+        ]
+    return lines
 
 
 def describe(summary: Mapping[str, Any], folder: Path) -> str:
-    """A summary in words."""
+    """A summary in words, after the first two samples."""
     lines = [
         f"trained {summary['parameters']:,} parameters for {summary['train_seconds']:.0f} s"
         f" on {summary['tokens']:,} tokens ({summary['tokens_per_second']:,.0f} a second)",
-        f"held-out text: {summary['validation_bits_per_character']:.4f} bits per character",
+        *in_words(summary),
     ]
-    if "floor_bits_per_character" in summary:
-        lines += [
-            f"the best that any model could reach: {summary['floor_bits_per_character']:.4f}"
-            f" (the gap is {summary['gap_bits_per_character']:.4f})",
-            f"questions answered right: {summary['answer_accuracy']:.1%} of {summary['questions']:,}",
-            f"sampled stories that are valid: {summary['sample_validity']:.0%} of {SAMPLES}",
-        ]
     first = (folder / "samples.txt").read_text(encoding="utf-8").split("\n\n=== ")[:2]
     return "\n".join(["", *("\n\n=== ".join(first)).splitlines(), "", *lines, "", f"see {folder / 'loss.png'}"])

@@ -23,9 +23,7 @@ from torch import Tensor, nn
 from minigpt.errors import MinigptError
 from minigpt.language_model import LanguageModel
 
-SHARPNESS = (
-    10.0  # largest attention logit when queries and keys are normalised: sharp enough to pick one among hundreds
-)
+SHARPNESS = 10.0  # the largest attention logit of normalised queries and keys: enough to pick one among hundreds
 
 
 @dataclass(frozen=True)

@@ -100,12 +100,17 @@ def enumerate_all(program):
                 break
 
 
-@pytest.mark.parametrize("game, documents", [("dictionary", 3 * 2 * 4 * 3 * 4 ** 2), ("sorting", None)])
+@pytest.mark.parametrize("game, documents", [("dictionary", (2 * 2 * 4) ** 2 * 4**2), ("sorting", 32 * 8 + 32 * 8**2)])
 def test_a_small_sub_grammar_enumerated_whole_sums_to_one(monkeypatch, game, documents):
-    for name, value in {"MEANINGS": 2, "MEANING_QUESTIONS": 2, "SORTED_WORDS": 3}.items():
+    for name, value in {"MEANINGS": 2, "MEANING_QUESTIONS": 2, "SORTED_WORDS": 2}.items():
         monkeypatch.setattr(world, name, value)
     small = dataclasses.replace(
-        tales.edition("english"), colours=("red", "blue"), nouns=("kite",), places=(), fruits=(), syllables=("ba", "zo")
+        tales.edition("english"),
+        colours=("red", "blue", "green", "white"),
+        nouns=("kite", "drum", "ball", "hat"),
+        places=(),
+        fruits=(),
+        syllables=("ba", "be", "bo", "bu", "da", "de", "do", "du"),
     )
 
     def program(teller):
@@ -120,9 +125,7 @@ def test_a_small_sub_grammar_enumerated_whole_sums_to_one(monkeypatch, game, doc
         program(reader)
         assert reader.trace == trace
     assert math.fsum(probabilities.values()) == pytest.approx(1.0, abs=1e-12)
-    assert len(probabilities) > 100
-    if documents:
-        assert len(probabilities) == documents
+    assert len(probabilities) == documents
 
 
 # Splits
@@ -171,7 +174,7 @@ def test_nothing_may_follow_the_end():
 
 
 def test_a_wrong_owner_is_noticed():
-    matches = (re.search(r"\nWho has the \w+ \w+\? (\w+)\.", text) for text in some("english", 20))
+    matches = (re.search(r"\nWhere is the \w+ \w+\? With (\w+)\.", text) for text in some("english", 20))
     found = next(match for match in matches if match)
     start, end = found.span(1)
     wrong = "Mara" if found[1] != "Mara" else "Otto"
@@ -198,47 +201,47 @@ def test_kinds(language):
 
 
 def test_recall_reaches_over_several_hundred_characters():
-    """The colour of a thing that is asked for at the end was told at its entrance."""
+    """Who had a thing first, which is asked at the end, was told at its entrance."""
     distances = []
     for text in some("english", 200):
-        for found in re.finditer(r"\nWhat colour is the (\w+)\? (\w+)\.", text):
-            distances.append(found.start(2) - text.index(f"{found[2].lower()} {found[1]}"))
+        for found in re.finditer(r"\nWho had the (\w+ \w+) first\? (\w+)\.", text):
+            distances.append(found.start(2) - text.index(found[1]))
     assert sum(distances) / len(distances) > 300
 
 
 def test_the_answers_are_what_an_independent_reader_of_the_english_finds():
     checked = 0
     for text in some("english", 400):
-        for thing, name in re.findall(r"\nWho has the (\w+ \w+)\? (\w+)\.", text):
-            assert who_has_what(text)[thing] == name, text
+        if "\n\n" not in text:
+            continue  # a word game
+        where = where_everything_is(text)
+        for thing, answer in re.findall(r"\nWhere is the (\w+ \w+)\? (.+)\.", text):
+            assert where[thing] == answer.lower(), text
             checked += 1
     assert checked > 200
 
 
-def who_has_what(text):
-    """Follow an English tale by regular expressions alone: who holds each thing at the end."""
-    owner, colours = {}, "|".join(tales.edition("english").colours)
+def where_everything_is(text):
+    """Follow an English tale by regular expressions alone: who has each thing at the end, or where it lies."""
+    where, colours = {}, "|".join(tales.edition("english").colours)
     thing = rf"((?:{colours}) \w+)"
     names = "|".join(person.name for person in tales.edition("english").people)
-    body = text.rsplit("\n\n", 1)[0]
-    introductions, *day = body.split("\n\n")
+    introductions, *day, _ = text.split("\n\n")
     for person, what in re.findall(rf"({names})(?:(?!{names}).)*?{thing}", introductions):
-        owner[what] = person
+        where[what] = f"with {person.lower()}"
     subject = None
-    for sentence in re.split(r"(?<=[.!\"]) (?=[A-Z\"])|\n\n", "\n\n".join(day)):
+    for sentence in re.split(r"(?<=[.!\"]) (?=[A-Z\"])", " ".join(day)):
         if not re.match(r"She |He ", sentence) and (found := re.search(names, sentence)):
-            subject = found[0]
+            subject = found[0].lower()
         if found := re.search(rf" found a {thing}", sentence):
-            owner[found[1]] = subject
-        elif found := re.search(rf" took the {thing} to ({names})", sentence):
-            owner[found[1]] = found[2]
-        elif found := re.search(rf" met ({names}) .* swapped the {thing} for the {thing}", sentence):
-            owner[found[2]], owner[found[3]] = found[1], subject
-        elif found := re.search(rf" (?:hid|forgot) the {thing}", sentence):
-            owner[found[1]] = None
-        elif found := re.search(rf" fetched the {thing}", sentence):
-            owner[found[1]] = subject
-    return owner
+            where[found[1]] = f"with {subject}"
+        elif found := re.search(rf" gave the (\w+ \w+) to ({names})", sentence):
+            where[found[1]] = f"with {found[2].lower()}"
+        elif found := re.search(r" (?:hid|forgot) the (\w+ \w+) (at the \w+)", sentence):
+            where[found[1]] = found[2]
+        elif found := re.search(r" fetched the (\w+ \w+) from", sentence):
+            where[found[1]] = f"with {subject}"
+    return where
 
 
 # Editions
@@ -250,7 +253,7 @@ def test_the_editions_tell_the_same_world():
 
     def slots(edition, key):
         parts = [part for phrase in edition.phrases[key] for part in parse(phrase) if isinstance(part, Slot)]
-        return {part.name for part in parts} - {"person", "trait", "subject", "others_place", "traders_place"}
+        return {part.name for part in parts} - {"person", "trait", "subject"}
 
     assert {key for key in english.phrases if slots(english, key) != slots(chinese, key)} == set()
     for name in ("people", "nouns", "colours", "places", "fruits", "numbers"):

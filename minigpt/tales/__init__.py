@@ -6,10 +6,11 @@ go below the Oracle's: it is the floor of the course's ladder. How it is done st
 tell, in `world`; the words, in `english` and `chinese`.
 """
 
+import contextlib
 import math
 import random
 from dataclasses import astuple, dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from itertools import chain
 
 import torch
@@ -132,10 +133,8 @@ def read(text: str, language: str = "english") -> Reading:
     29
     """
     reader = Reader(text)
-    try:
+    with contextlib.suppress(ReadingStops):
         tell_document(edition(language), reader)
-    except ReadingStops:
-        pass
     return Reading(text, reader.trace, reader.position, reader.stopped_at)
 
 

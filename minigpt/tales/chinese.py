@@ -6,7 +6,7 @@ keeps 十个 from being the beginning of 十一个.
 
 from functools import cache
 
-from minigpt.tales.world import Edition, Person, Thing, Word
+from minigpt.tales.world import Edition, Person, Place, Thing, Word
 
 
 def _word(name: str) -> Word:
@@ -15,7 +15,15 @@ def _word(name: str) -> Word:
 
 @cache
 def _thing(noun: str, colour: str) -> Thing:
-    return Thing(noun, colour, colour, f"{colour}的{noun}")
+    return Thing(noun, colour, colour.capitalize(), f"{colour}的{noun}")
+
+
+def _place(name: str) -> Place:
+    return Place(name, name, name)
+
+
+def _person(name: str, she: str, girl: str) -> Person:
+    return Person(name, she, she, she, she, girl, f"{name}那里", f"{name}那里")
 
 
 GIRLS = "小满 阿月 秀兰 晓雨 婉儿 春燕 青禾 若云 小荷 丽娜 思思 雪梅".split()
@@ -41,7 +49,7 @@ PHRASES = {
         "大家都喜欢当[面包师|木匠|水手|农夫]的{person.name:name}，也喜欢{person.her}那个{colour:thing}的{noun:thing}。",
         "有时候，{person.name:name}会带着{person.her}那个{colour:thing}的{noun:thing}来玩。",
     ),
-    "morning": ("\n\n一个[晴朗|刮风|下雨|寒冷|宁静]的早晨，朋友们在{place.name:place}见了面。",),
+    "morning": ("\n\n一个[晴朗|刮风|下雨|寒冷|宁静]的早晨，朋友们在{place.name:place}见了面。[鸟儿正在歌唱。|别人都还没有醒。|草地上还有露水。|有好多事情要做。]",),
     # How a sentence begins.
     "she": ("{subject.She}",),
     "next": ("接着，{actor.name}", "不久，{actor.name}", "后来，{actor.name}"),
@@ -54,10 +62,10 @@ PHRASES = {
     "go": ("走到了{place.name}。", "跑到了{place.name}。", "动身去了{place.name}。"),
     "go together": ("和{other.name}一起去了{place.name}。",),
     "sing": ("唱了一首关于[大海|星星|春天]的歌。", "讲了一个关于[龙|盛宴|小偷]的故事。"),
+    "speak": ("对{other.name}说：“[今天天气真好|我好饿啊|我们来跳舞吧|快看天上的云]！”",),
     "discover": ("在[石头下面|草丛里|门背后|路边]捡到了一个{colour:thing}的{noun:thing}。",),
     "give": ("把{mine.phrase}送给了{other.name}。",),
     "hide": ("将{mine.phrase}藏在了{place.name}。", "不小心将{mine.phrase}忘在了{place.name}。"),
-    "admire": ("对{admired.name}说：“你这个{theirs.phrase}真[好看|可爱|特别]！”",),
     "fetch": ("取回了{lying.phrase}，它一直在{lying_place.name}等着。",),
     "pick": ("摘了{picked.name:plot}{fruit.name}。",),
     "pick more": ("又摘了{picked.name:plot}{fruit.name}，一共有{more.name:counting}了。",),
@@ -66,13 +74,12 @@ PHRASES = {
         "分了{shared.name:plot}{fruit.name}给{other.name}，自己还剩{unshared.name:counting}，"
         "{other.name}就有{others_count.name:counting}了。",
     ),
-    "ask": ("“{thing.phrase}现在在谁那里？”大家问。在{owner.name:answer}那里。",),
+    "ask": ("“{thing.phrase}现在在哪里？”大家问。在{owner.there:answer}。",),
     # Questions.
-    "who has": ("\n谁有{who has.phrase:question}？{has.name:answer}。",),
-    "where is": ("\n在哪里能找到{where is.phrase:question}？在{lies.name:answer}。",),
+    "where is": ("\n在哪里能找到{where is.phrase:question}？在{owner.There:answer}。",),
     "who had": ("\n最早是谁有{who had.phrase:question}？{had.name:answer}。",),
     "which colour": ("\n说说看，{which colour.noun:question}是什么颜色的？{which colour.Colour:answer}的。",),
-    "whereabouts": ("\n天黑时，{whereabouts.name:question}在哪里？在{place.name:answer}。",),
+    "where met": ("\n早晨，大家在哪里见面？在{meeting.There:answer}。",),
     "how many": ("\n数一数，{how many.name:question}有几个{fruit.name}？{number.Name:answer}。",),
     # Word games.
     "dictionary": ("一种秘密的语言。",),
@@ -86,14 +93,14 @@ PHRASES = {
 }
 
 CHINESE = Edition(
-    people=tuple(Person(name, "她", "她", "她", "她", "姑娘") for name in GIRLS)
-    + tuple(Person(name, "他", "他", "他", "他", "小伙子") for name in BOYS),
+    people=tuple(_person(name, "她", "姑娘") for name in GIRLS)
+    + tuple(_person(name, "他", "小伙子") for name in BOYS),
     nouns=tuple(
         "风筝 哨子 灯笼 小鼓 皮球 本子 帽子 书包 篮子 戒指 盒子 镜子 木马 海螺 闹钟 杯子 枕头 信封 铃铛 风车 面具"
         " 陀螺 罗盘 勺子".split()
     ),
     colours=tuple("红色 蓝色 绿色 黄色 白色 黑色 紫色 银色 金色 粉色 棕色 灰色".split()),
-    places=tuple(map(_word, "磨坊 集市 港口 井边 桥头 灯塔 面包房 城堡 图书馆 喷泉边 河边 学校".split())),
+    places=tuple(map(_place, "磨坊 集市 港口 井边 桥头 灯塔 面包房 城堡 图书馆 喷泉边 河边 学校".split())),
     fruits=tuple(map(_word, "梨子 李子 桃子 核桃 橘子 柿子".split())),
     traits=tuple("勇敢 好奇 开朗 聪明 温和 安静 倔强 快活".split()),
     numbers=tuple(_word(number + "个") for number in "零 一 两 三 四 五 六 七 八 九 十 十一 十二".split()),

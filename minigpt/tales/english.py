@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from minigpt.tales.world import Edition, Person, Thing, Word
+from minigpt.tales.world import Edition, Person, Place, Thing, Word
 
 
 def _word(name: str) -> Word:
@@ -12,6 +12,14 @@ def _word(name: str) -> Word:
 @cache
 def _thing(noun: str, colour: str) -> Thing:
     return Thing(noun, colour, colour.capitalize(), f"{colour} {noun}")
+
+
+def _place(name: str) -> Place:
+    return Place(name, f"at the {name}", f"At the {name}")
+
+
+def _person(name: str, she: str, her: str, girl: str) -> Person:
+    return Person(name, she, she.capitalize(), her, her.capitalize(), girl, f"with {name}", f"With {name}")
 
 
 GIRLS = "Mara Ida Nell Rosa Wren Petra Tilda Anya Luna Greta Hazel Olive".split()
@@ -35,7 +43,7 @@ PHRASES = {
         " Everybody liked {person.name:name}, the [baker|miller|sailor|farmer], and {person.her} {colour:thing} {noun:thing}.",
         " Sometimes {person.name:name} came by with {person.her} {colour:thing} {noun:thing}.",
     ),
-    "morning": ("\n\nOne [sunny|windy|rainy|cold|quiet] morning they met at the {place.name:place}.",),
+    "morning": ("\n\nOne [sunny|windy|rainy|cold|quiet] morning they met at the {place.name:place}. [The birds were singing.|Nobody else was awake yet.|The grass was still wet.|There was so much to do.]",),
     # How a sentence begins.
     "she": (" {subject.She}",),
     "next": (" Then {actor.name}", " Soon {actor.name}", " After that {actor.name}"),
@@ -48,10 +56,10 @@ PHRASES = {
     "go": (" walked to the {place.name}.", " ran to the {place.name}.", " set off for the {place.name}."),
     "go together": (" and {other.name} went to the {place.name} together.",),
     "sing": (" sang a song about [the sea|the stars|the spring].", " told a story about [a dragon|a feast|a thief]."),
+    "speak": (' said to {other.name}, "[What a lovely day|I am so hungry|Let us dance|Look at the clouds]!"',),
     "discover": (" found a {colour:thing} {noun:thing} [under a stone|in the grass|behind a door|on the road].",),
     "give": (" gave the {mine.phrase} to {other.name}.",),
     "hide": (" hid the {mine.phrase} at the {place.name}.", " forgot the {mine.phrase} at the {place.name}."),
-    "admire": (' said to {admired.name}, "What a [fine|lovely|splendid] {theirs.phrase} you have!"',),
     "fetch": (" fetched the {lying.phrase} from the {lying_place.name}.",),
     "pick": (" picked {picked.name:plot} {fruit.name}.",),
     "pick more": (" picked {picked.name:plot} more {fruit.name}, which made {more.name:counting}.",),
@@ -60,13 +68,12 @@ PHRASES = {
         " handed {shared.name:plot} of the {fruit.name} to {other.name} and had {unshared.name:counting} left,"
         " while {other.name} had {others_count.name:counting}.",
     ),
-    "ask": (' "Who has the {thing.phrase} now?" they wondered. It was {owner.name:answer}.',),
+    "ask": (' "Where is the {thing.phrase} now?" they wondered. It was {owner.there:answer}.',),
     # Questions.
-    "who has": ("\nWho has the {who has.phrase:question}? {has.name:answer}.",),
-    "where is": ("\nWhere is the {where is.phrase:question}? At the {lies.name:answer}.",),
+    "where is": ("\nWhere is the {where is.phrase:question}? {owner.There:answer}.",),
     "who had": ("\nWho had the {who had.phrase:question} first? {had.name:answer}.",),
     "which colour": ("\nWhat colour is the {which colour.noun:question}? {which colour.Colour:answer}.",),
-    "whereabouts": ("\nWhere did {whereabouts.name:question} end the day? At the {place.name:answer}.",),
+    "where met": ("\nWhere did they meet in the morning? {meeting.There:answer}.",),
     "how many": ("\nHow many {fruit.name} does {how many.name:question} have? {number.Name:answer}.",),
     # Word games.
     "dictionary": ("A secret language.",),
@@ -80,15 +87,15 @@ PHRASES = {
 }
 
 ENGLISH = Edition(
-    people=tuple(Person(name, "she", "She", "her", "Her", "girl") for name in GIRLS)
-    + tuple(Person(name, "he", "He", "his", "His", "boy") for name in BOYS),
+    people=tuple(_person(name, "she", "her", "girl") for name in GIRLS)
+    + tuple(_person(name, "he", "his", "boy") for name in BOYS),
     nouns=tuple(
         "kite whistle lantern drum ball book hat scarf basket ring key mirror boat flute clock cup blanket map bell"
         " feather coat ribbon compass spoon".split()
     ),
     colours=tuple("red blue green yellow white black purple silver golden pink brown grey".split()),
     places=tuple(
-        map(_word, "mill market harbour well bridge lighthouse bakery castle library fountain river school".split())
+        map(_place, "mill market harbour well bridge lighthouse bakery castle library fountain river school".split())
     ),
     fruits=tuple(map(_word, "pears plums cherries nuts berries figs".split())),
     traits=tuple("brave curious cheerful clever gentle quiet stubborn merry".split()),

@@ -1,6 +1,6 @@
 """Phrases with slots: how a world is put into words, in any language.
 
-A phrase is written as Python's format strings are. In "{giver.name} gave the {thing.phrase} to {taker.name:plot}." the
+A phrase is written as Python's format strings are. In "{giver.name} gave the {thing.noun} to {taker.name:plot}." the
 slot `giver` is filled by somebody that the story knows; `.name` says which of their words; `:plot` overrides the kind.
 "[walked|ran]" is a choice of wording. A slot that is given several candidates is a choice among them, made where the
 slot stands. A space before a slot belongs to the slot, as in GPT-2's tokens (" kite"), so that tokens and choices meet.

@@ -26,6 +26,8 @@ class Person:
     her: str
     Her: str
     girl: str
+    there: str
+    There: str
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -39,8 +41,17 @@ class Thing:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Place:
+    """A place: "mill", "at the mill", "At the mill". A person has the last two as well: a thing may be with somebody."""
+
+    name: str
+    there: str
+    There: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Word:
-    """A place, a fruit, a number: as it stands in a sentence, and as it begins one."""
+    """A fruit or a number: as it stands in a sentence, and as it begins one."""
 
     name: str
     Name: str
@@ -61,7 +72,7 @@ class Edition:
     people: tuple[Person, ...]
     nouns: tuple[str, ...]
     colours: tuple[str, ...]
-    places: tuple[Word, ...]
+    places: tuple[Place, ...]
     fruits: tuple[Word, ...]
     traits: tuple[str, ...]
     numbers: tuple[Word, ...]
@@ -78,11 +89,11 @@ class Edition:
 Item = TypeVar("Item")
 
 MOST_THINGS = 4
-MOST_SENTENCES = 4  # in a paragraph
+MOST_SENTENCES = 3  # in a paragraph
 QUESTIONS = 4
-MEANINGS = 4
-MEANING_QUESTIONS = 6
-SORTED_WORDS = 8
+MEANINGS = 3
+MEANING_QUESTIONS = 4
+SORTED_WORDS = 6
 
 
 def hand(cards: Sequence[Item], player: int, players: int = 4) -> tuple[Item, ...]:
@@ -98,7 +109,7 @@ def tell_document(edition: Edition, teller: Writer | Reader) -> None:
     """Tell one document: most often a story, now and then a word game."""
     narrator = Narrator(edition.phrases, teller)
     story = Story(edition, narrator)
-    weights = {"hero": 0.8, "dictionary": 0.1, "sorting": 0.1}
+    weights = {"hero": 0.84, "dictionary": 0.08, "sorting": 0.08}
     key, told = narrator.say(*weights, weights=weights, kind="plot", **story.newcomer())
     if key == "hero":
         story.go_on(told)
@@ -113,7 +124,7 @@ class Story:
         cast: who is in it, the hero first.
         owner: who has each thing, or where it lies; in the order in which the things came into the story.
         first_owner: who had each thing first.
-        place: where each person is.
+        meeting: where they met in the morning.
         fruit: the fruit of this story, once somebody has picked some.
         count: how many of it each person has who ever had any.
     """
@@ -122,9 +133,9 @@ class Story:
         self.edition = edition
         self.say = narrator.say
         self.cast: tuple[Person, ...] = ()
-        self.owner: dict[Thing, Person | Word] = {}
+        self.owner: dict[Thing, Person | Place] = {}
         self.first_owner: dict[Thing, Person] = {}
-        self.place: dict[Person, Word] = {}
+        self.meeting: Place | None = None
         self.fruit: Word | None = None
         self.count: dict[Person, int] = {}
 
@@ -169,25 +180,24 @@ class Story:
         if key == "neighbour":
             self.enter(told["person"], told)
             _, told = self.say("morning", place=places)
-        self.place = dict.fromkeys(self.cast, told["place"])
+        self.meeting = told["place"]
         self.tell_day()
         self.ask_questions()
 
     def tell_day(self) -> None:
-        """Morning and evening: one to four sentences each, until night falls."""
+        """Morning and evening: one to three sentences each, until night falls."""
         hours = ["evening", "night"]
         subject, sentences, asked = None, 0, False
         while hours:
-            held = tuple([thing for thing, owner in self.owner.items() if type(owner) is Person])
             goes_on = sentences < MOST_SENTENCES
             key, told = self.say_one_of(
                 {
                     "next": 1.0 if goes_on else 0.0,
                     "she": 1.5 if goes_on and subject else 0.0,
-                    "ask": 1.0 if goes_on and held and not asked else 0.0,
+                    "ask": 1.0 if goes_on and not asked else 0.0,
                     hours[0]: 1.2 if sentences else 0.0,
                 },
-                subject=subject, hero=self.cast[0], actor=self.cast, thing=held,
+                subject=subject, hero=self.cast[0], actor=self.cast, thing=tuple(self.owner),
                 owner=lambda told: self.owner[told["thing"]],
             )  # fmt: skip
             sentences, asked = sentences + 1, key == "ask"
@@ -205,18 +215,17 @@ class Story:
             hour: 1 in the morning, 2 in the evening.
         """
         mine, others, count = self.owned_by(actor), self.others(actor), self.count.get(actor, 0)
-        lying = tuple([thing for thing, owner in self.owner.items() if type(owner) is Word])
-        rich = tuple([other for other in others if self.owned_by(other)])
+        lying = tuple([thing for thing, owner in self.owner.items() if type(owner) is Place])
         numbers, most = self.edition.numbers, len(self.edition.numbers) - 1
         shareable = min(count, most - max([self.count.get(other, 0) for other in others]))
         weights = {
             "go": 1.0,
             "go together": 0.7,
             "sing": 0.7,
+            "speak": 0.7,
             "discover": 1.0 if len(self.owner) < MOST_THINGS else 0.0,
             "give": 2.0 if mine else 0.0,
             "hide": 0.7 if mine else 0.0,
-            "admire": 0.7 if rich else 0.0,
             "fetch": 2.0 if lying else 0.0,
             "pick": 0.0 if count else 0.7,
             "pick more": 0.5 if 0 < count <= most - 2 else 0.0,
@@ -224,10 +233,9 @@ class Story:
             "share": 0.5 if shareable else 0.0,
         }
         key, told = self.say_one_of(
-            weights, actor=actor, place=hand(self.edition.places, hour, 3), other=others, admired=rich,
+            weights, actor=actor, place=hand(self.edition.places, hour, 3), other=others,
             mine=mine, lying=lying, fruit=self.fruit or self.edition.fruits,
             picked=numbers[2 : min(5, most - count) + 1], eaten=numbers[1 : count + 1], shared=numbers[1 : shareable + 1],
-            theirs=lambda told: self.owned_by(told["admired"]),
             lying_place=lambda told: self.owner[told["lying"]],
             more=lambda told: numbers[count + numbers.index(told["picked"])],
             uneaten=lambda told: numbers[count - numbers.index(told["eaten"])],
@@ -242,18 +250,13 @@ class Story:
         """Let what was told change the world."""
         other, number = told["other"], self.edition.numbers.index
         match key:
-            case "go":
-                self.place[actor] = told["place"]
-            case "go together":
-                self.place[actor] = self.place[other] = told["place"]
             case "discover":
                 self.enter(actor, told)
             case "give":
                 self.owner[told["mine"]] = other
             case "hide":
-                self.owner[told["mine"]] = self.place[actor] = told["place"]
+                self.owner[told["mine"]] = told["place"]
             case "fetch":
-                self.place[actor] = self.owner[told["lying"]]
                 self.owner[told["lying"]] = actor
             case "pick" | "pick more":
                 self.fruit = told["fruit"]
@@ -266,24 +269,20 @@ class Story:
 
     def ask_questions(self) -> None:
         """Ask about the story: different questions, in an order that is always the same."""
-        held = tuple([thing for thing, owner in self.owner.items() if type(owner) is Person])
-        lying = tuple([thing for thing in self.owner if thing not in held])
+        things = tuple(self.owner)
         subjects: dict[str, tuple] = {
-            "who has": held,
-            "where is": lying,
+            "where is": things,
             "how many": tuple(self.count),
-            "who had": tuple(self.owner),
-            "which colour": tuple(self.owner),
-            "whereabouts": self.cast,
+            "who had": things,
+            "which colour": things,
+            "where met": self.cast[:1],
         }
         left = [key for key in subjects if subjects[key]]
         for to_come in reversed(range(min(QUESTIONS, len(left)))):
             key, _ = self.say(
-                *left[: len(left) - to_come], kind="question", fruit=self.fruit, **subjects,
-                has=lambda told: self.owner[told["who has"]],
+                *left[: len(left) - to_come], kind="question", fruit=self.fruit, meeting=self.meeting, **subjects,
+                owner=lambda told: self.owner[told["where is"]],
                 had=lambda told: self.first_owner[told["who had"]],
-                lies=lambda told: self.owner[told["where is"]],
-                place=lambda told: self.place[told["whereabouts"]],
                 number=lambda told: self.edition.numbers[self.count[told["how many"]]],
             )  # fmt: skip
             left = left[left.index(key) + 1 :]
