@@ -1,6 +1,6 @@
 """Training and generating: our GPT beside those of `transformers` and `x-transformers`, of one size, in one run.
 
-    pip install -e '.[benchmarks]'
+    pip install transformers x-transformers
     python benchmarks/gpt.py [--json FILE]
 
 All are GPT-2's block with its sizes (x-transformers' differs in details), on the same device, in float32, not compiled.
@@ -64,9 +64,7 @@ def lucidrains(size: dict) -> Model:
         dim=size["width"], depth=size["n_layers"], heads=size["n_heads"],
         attn_dim_head=size["width"] // size["n_heads"], attn_flash=True,
     )  # fmt: skip
-    model = TransformerWrapper(
-        num_tokens=size["V"], max_seq_len=size["T"], attn_layers=layers, tie_embedding=True
-    )
+    model = TransformerWrapper(num_tokens=size["V"], max_seq_len=size["T"], attn_layers=layers, tie_embedding=True)
     wrapper = AutoregressiveWrapper(model)
 
     def loss(inputs: Tensor, targets: Tensor) -> Tensor:
@@ -139,9 +137,7 @@ def measure(device: torch.device) -> list[dict[str, Any]]:
                 lambda make, size=size, batch=batch: generating(make, size, device, batch),
             )
         for task, (tokens, prepare) in tasks.items():
-            makers = {
-                library: lambda make=make, prepare=prepare: prepare(make) for library, make in LIBRARIES.items()
-            }
+            makers = {library: lambda make=make, prepare=prepare: prepare(make) for library, make in LIBRARIES.items()}
             best = best_of_turns(makers, TURNS)
             for library, (seconds, _) in best.items():
                 ratio = best["minigpt"][0] / seconds

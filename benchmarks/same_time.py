@@ -3,8 +3,8 @@
     python benchmarks/same_time.py [--run runs/default] [--json FILE] [--ladder FILE]
 
 The run's `train_seconds` are what each of the others may take on this machine: the LSTM trains for so long (the same
-tokens, batches and schedule as the GPT), and an n-gram model may be as long as fitting it takes no longer. n-gram models
-are tried on characters and on the GPT's own tokens, at each order. With --ladder the figure is drawn.
+tokens, batches and schedule as the GPT), and an n-gram model may be as long as fitting it takes no longer. n-gram
+models are tried on characters and on the GPT's own tokens, at each order. With --ladder the figure is drawn.
 """
 
 import argparse
@@ -58,9 +58,7 @@ def train_lstm(train: Tokens, vocabulary_size: int, seconds: float) -> Recurrent
     return model.eval()
 
 
-def ngrams(
-    name: str, tokenizer: Tokenizer, train: Tokens, validation: Tokens, seconds: float
-) -> list[dict[str, Any]]:
+def ngrams(name: str, tokenizer: Tokenizer, train: Tokens, validation: Tokens, seconds: float) -> list[dict[str, Any]]:
     """Bits per character of n-gram models of rising order, for as long as they take no longer than `seconds` to fit."""
     rows = []
     for order in ORDERS[name]:

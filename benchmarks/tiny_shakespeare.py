@@ -2,9 +2,9 @@
 
     python benchmarks/tiny_shakespeare.py [--text FILE] [--json FILE]
 
-The recipe (nanoGPT's README, "I only have a macbook"): 4 layers, 4 heads, width 128, context 64, batch 12, 2,000 steps, characters,
-no dropout; here as a GPT-2 block in plain PyTorch with fused AdamW, without compiling. What those steps take is the time
-that `minigpt` then gets. Both are judged by all of the last tenth of the text, every character of it.
+The recipe (nanoGPT's README, "I only have a macbook"): 4 layers, 4 heads, width 128, context 64, batch 12, 2,000 steps,
+characters, no dropout; here as a GPT-2 block in plain PyTorch with fused AdamW, without compiling. What those steps
+take is the time that `minigpt` then gets. Both are judged by all of the last tenth of the text, every character of it.
 """
 
 import argparse
@@ -68,7 +68,9 @@ def train_ours(corpus_path: str, seconds: float) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     default = SHARED / "corpora" / "tinyshakespeare.txt"
-    parser.add_argument("--text", default=str(default) if default.exists() else "tinyshakespeare", help="file or corpus")
+    parser.add_argument(
+        "--text", default=str(default) if default.exists() else "tinyshakespeare", help="file or corpus"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures, the machine and the versions here")
     arguments = parser.parse_args()
     where = circumstances(["torch", "numpy"])

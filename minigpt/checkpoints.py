@@ -69,8 +69,8 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
                 raise MinigptError(
-                    f"{path} is of another version ({header.get('format', 'not a minigpt checkpoint')}, this is {FORMAT}):"
-                    " train again, or use the version that wrote it"
+                    f"{path} is of another version ({header.get('format', 'not a minigpt checkpoint')}, this is"
+                    f" {FORMAT}): train again, or use the version that wrote it"
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
     except FileNotFoundError:

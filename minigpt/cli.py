@@ -1,4 +1,7 @@
-"""The command line: `minigpt train`, `sample`, `eval` and `data`. It only reads options and prints; the work is elsewhere."""
+"""The command line: `minigpt train`, `sample`, `eval` and `data`.
+
+It only reads options and prints; the work is done elsewhere.
+"""
 
 import sys
 from dataclasses import replace

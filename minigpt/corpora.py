@@ -1,7 +1,7 @@
 """Texts to train on: the Tales, the documentation that Python carries, files of your own, and public corpora by name.
 
-Chapter 9 builds it. A corpus gives its documents split by split, each as a stream of pieces, so that none needs to fit into
-memory. The Tales are endless; of every other text the last tenth is held out.
+Chapter 9 builds it. A corpus gives its documents split by split, each as a stream of pieces, so that none needs to fit
+into memory. The Tales are endless; of every other text the last tenth is held out.
 """
 
 import glob
@@ -215,8 +215,8 @@ def fetch(name: str) -> Path:
             download(entry["url"], part, entry["size"], name)
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
             raise MinigptError(
-                f"could not download {entry['url']} ({getattr(error, 'reason', error)}): run the command again to go on,"
-                f" or put the file by hand at {path}"
+                f"could not download {entry['url']} ({getattr(error, 'reason', error)}): run the command again to go"
+                f" on, or put the file by hand at {path}"
             ) from None
         except OSError as error:
             raise cannot_write(part, error) from None

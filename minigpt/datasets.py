@@ -1,7 +1,7 @@
 """Token files and batches: a corpus encoded once, and then read in place, however large it is.
 
-Chapter 9 builds it. A corpus becomes one long row of ids in which an end-of-text token begins each document. The file is
-memory-mapped, so only what a batch needs is read. A batch is a function of the seed and its number alone: a run that
+Chapter 9 builds it. A corpus becomes one long row of ids in which an end-of-text token begins each document. The file
+is memory-mapped, so only what a batch needs is read. A batch is a function of the seed and its number alone: a run that
 was killed goes on with the very batches that it would have had, and several processes share one batch without talking.
 """
 
@@ -120,8 +120,8 @@ def open_tokens(path: Path) -> Tokens:
 class Batches:
     """Windows of a token file in random order, the same for the same seed.
 
-    Windows begin where documents begin, so that a model always knows what went before. A document longer than a window is
-    cut into several, at places that differ from epoch to epoch; the last of them ends with the document.
+    Windows begin where documents begin, so that a model always knows what went before. A document longer than a window
+    is cut into several, at places that differ from epoch to epoch; the last of them ends with the document.
 
     Args:
         tokens: what to learn from.

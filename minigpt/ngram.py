@@ -151,9 +151,7 @@ class NGramModel(LanguageModel):
         """
         ids = np.asarray(ids)
         if ids.ndim != 1 or len(ids) < 2:
-            raise MinigptError(
-                f"cannot fit to an array of shape {ids.shape}: give one row of at least two tokens"
-            )
+            raise MinigptError(f"cannot fit to an array of shape {ids.shape}: give one row of at least two tokens")
         self._check(ids)
         self.levels = count_ngrams(ids.astype(np.int64), self.order, self.vocabulary_size, self.end_of_text)
         self.estimates = [self.estimate(level, length) for length, level in enumerate(self.levels, 1)]

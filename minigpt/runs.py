@@ -258,12 +258,14 @@ def stream(
     """Let a model go on from a prompt, piece by piece, until the document ends.
 
     Raises:
-        MinigptError: the prompt is longer than the model's context, or has a character that its tokeniser does not know.
+        MinigptError: the prompt is longer than the model's context, or has a character that its tokeniser does not
+        know.
     """
     ids = [tokenizer.end_of_text, *tokenizer.encode(prompt)]
     if len(ids) > model.context_length:
         raise MinigptError(
-            f"the prompt has {len(ids) - 1} tokens, but the model's context holds {model.context_length - 1}: shorten it"
+            f"the prompt has {len(ids) - 1} tokens, but the model's context holds {model.context_length - 1}:"
+            " shorten it"
         )
     yield prompt
     decoder = StreamDecoder(tokenizer)
@@ -278,8 +280,8 @@ def stream(
 def evaluate_run(folder: Path, spec: str | None, characters: int, device: torch.device) -> dict[str, Any]:
     """Score a run's model on all held-out text of a corpus, by default the one that it was trained on.
 
-    The figures go into `evaluation.json` in the run's folder, the ladder into `ladder.png`, and on Tales the loss split by
-    kind into `kinds.png`.
+    The figures go into `evaluation.json` in the run's folder, the ladder into `ladder.png`, and on Tales the loss split
+    by kind into `kinds.png`.
 
     Args:
         folder: the run.

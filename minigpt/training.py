@@ -1,9 +1,9 @@
 """Training a GPT: the loop, what it needs to be fast, and what it needs never to lose a run.
 
 Chapter 11 builds it. Matrices inside the blocks are trained by Muon, everything else by AdamW; the learning rate warms
-up, stays, and decays to zero. Everything that a step does is a function of the configuration and the number of the step, so
-a run that was killed goes on from its last checkpoint bit for bit (on a CPU). Start it under `torchrun` and the rows of
-each batch are shared among the processes.
+up, stays, and decays to zero. Everything that a step does is a function of the configuration and the number of the
+step, so a run that was killed goes on from its last checkpoint bit for bit (on a CPU). Start it under `torchrun` and
+the rows of each batch are shared among the processes.
 """
 
 import contextlib
@@ -149,7 +149,8 @@ def make_optimizers(model: GPT, config: TrainingConfig) -> dict[str, torch.optim
     matrices = [p for p in model.blocks.parameters() if p.ndim == 2]
     chosen = set(map(id, matrices))
     others = [p for p in model.parameters() if id(p) not in chosen]
-    # Muon's update has the size of Adam's with this scaling, so one range of learning rates fits both (Liu et al. 2025).
+    # Muon's update has the size of Adam's with this scaling, so one range of learning rates fits both (Liu et al.
+    # 2025).
     muon = torch.optim.Muon(
         matrices, lr=config.muon_learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="original"
     )

@@ -3,11 +3,12 @@
 Chapter 10 builds it. One block covers two recipes by plain settings of `GPTConfig`:
 
 - `GPT2`, as Radford et al. (2019) published it: learned positions, LayerNorm, GELU, biases, tied embeddings;
-- the defaults, a modern one: rotary positions (Su et al. 2021), RMSNorm without gains (Zhang & Sennrich 2019), normalised
-  queries and keys (Henry et al. 2020), squared ReLU (So et al. 2021), no biases, projections into the residual stream
-  that start at zero, and a key shift: half of each key comes from the token before, and queries start equal to keys. So
-  a head finds from the first step on what followed the last time (an induction head; Olsson et al. 2022), which a small
-  model otherwise takes most of its training to discover. The shift is Jordan's (modded-nanogpt, "partial key offset").
+- the defaults, a modern one: rotary positions (Su et al. 2021), RMSNorm without gains (Zhang & Sennrich 2019),
+  normalised queries and keys (Henry et al. 2020), squared ReLU (So et al. 2021), no biases, projections into the
+  residual stream that start at zero, and a key shift: half of each key comes from the token before, and queries start
+  equal to keys. So a head finds from the first step on what followed the last time (an induction head; Olsson et al.
+  2022), which a small model otherwise takes most of its training to discover. The shift is Jordan's (modded-nanogpt,
+  "partial key offset").
 
 Shapes: B batch, T time, V vocabulary, D width, H heads.
 """

@@ -18,7 +18,9 @@ def test_what_goes_in_comes_out(tmp_path):
     tensors, facts = load_checkpoint(save_checkpoint(tmp_path, 7, TENSORS, FACTS))
     assert facts == FACTS | {"step": 7}
     assert tensors.keys() == TENSORS.keys()
-    assert all(torch.equal(tensors[name], TENSORS[name]) and tensors[name].dtype == TENSORS[name].dtype for name in TENSORS)
+    assert all(
+        torch.equal(tensors[name], TENSORS[name]) and tensors[name].dtype == TENSORS[name].dtype for name in TENSORS
+    )
 
 
 def test_the_last_two_are_kept_and_the_newest_is_found(tmp_path):

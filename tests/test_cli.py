@@ -121,7 +121,7 @@ def test_data(text):
 
 
 @pytest.mark.parametrize(
-    "arguments, complaint",
+    ("arguments", "complaint"),
     [
         (["train", "--preset", "labtop"], "did you mean laptop"),
         (["train", "-c", "tinyshakespear"], "did you mean tinyshakespeare"),
@@ -143,7 +143,7 @@ def test_impossible_arguments(tmp_path, monkeypatch, arguments, complaint):
 
 
 @pytest.mark.parametrize(
-    "content, complaint",
+    ("content", "complaint"),
     [(b"", "is empty"), (b"\0\1\2", "binary file"), (b"\xff\xfe\xfd" * 99, "not UTF-8"), (b"Too short.", "too short")],
 )
 def test_texts_that_cannot_be_used(tmp_path, content, complaint):
@@ -156,7 +156,9 @@ def test_a_run_is_not_overwritten(copied, text):
 
 
 def test_a_prompt_longer_than_the_context(trained):
-    assert "the prompt has 100 tokens, but the model's context holds 63" in fail("sample", "--run", trained, "-p", "x" * 100)
+    assert "the prompt has 100 tokens, but the model's context holds 63" in fail(
+        "sample", "--run", trained, "-p", "x" * 100
+    )
 
 
 def test_a_prompt_outside_the_vocabulary(tmp_path, text):

@@ -92,7 +92,7 @@ def test_a_text_without_lines_is_one_piece(tmp_path, monkeypatch):
     assert list(read_pieces(tmp_path / "a.txt")) == ["word " * 500]
 
 
-@pytest.mark.parametrize("start, stop", [(0, 9), (0, 4), (4, 9), (3, 6), (5, 5), (-3, 2), (8, 20), (-5, -2)])
+@pytest.mark.parametrize(("start", "stop"), [(0, 9), (0, 4), (4, 9), (3, 6), (5, 5), (-3, 2), (8, 20), (-5, -2)])
 def test_between(start, stop):
     text = "abcdefghi"
     assert "".join(between(["abc", "def", "ghi"], start, stop)) == text[max(start, 0) : max(stop, 0)]
@@ -102,7 +102,7 @@ def test_between(start, stop):
 
 
 @pytest.mark.parametrize(
-    "content, complaint",
+    ("content", "complaint"),
     [(b"", "is empty"), (b"text\0text", "binary file"), (b"caf\xe9 au lait", r"not UTF-8 text \(.* at byte 3\)")],
 )
 def test_a_file_that_is_no_text(tmp_path, content, complaint):

@@ -25,7 +25,9 @@ def tokens_of(*lengths):
 def test_documents_survive_encoding(tmp_path):
     texts = [f"Document {n}: " + "some words, " * n for n in range(1, 40)]
     tokenizer = ByteTokenizer()
-    for tokens, split in zip(prepare(corpus_of(*texts), tokenizer, tmp_path, 0, 0), ("train", "validation"), strict=True):
+    for tokens, split in zip(
+        prepare(corpus_of(*texts), tokenizer, tmp_path, 0, 0), ("train", "validation"), strict=True
+    ):
         assert tokens.ids.dtype == np.uint16
         documents = np.split(np.asarray(tokens.ids), tokens.document_starts[1:])
         assert all(document[0] == tokenizer.end_of_text for document in documents)

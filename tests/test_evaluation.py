@@ -1,4 +1,4 @@
-"""Evaluation: exact, fair to every context and tokeniser, and right about the Oracle, for whom every answer is known."""
+"""Evaluation: exact, fair to every context and tokeniser, and right about the Oracle, who knows every answer."""
 
 import math
 
@@ -25,7 +25,7 @@ from minigpt.tokenizers import ByteTokenizer, train_byte_pairs
 from minigpt.transformer import GPT, GPTConfig
 
 LANGUAGES = {"tales": "english", "tales-zh": "chinese"}
-both_languages = pytest.mark.parametrize("corpus, language", LANGUAGES.items())
+both_languages = pytest.mark.parametrize(("corpus", "language"), LANGUAGES.items())
 
 
 class Uniform(LanguageModel):

@@ -113,7 +113,7 @@ def test_generation_streams():
 
 
 @pytest.mark.parametrize(
-    "settings, complaint",
+    ("settings", "complaint"),
     [
         ({"temperature": -1}, "temperature is -1"),
         ({"temperature": math.nan}, "temperature is nan"),

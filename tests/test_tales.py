@@ -34,7 +34,9 @@ def test_a_prefix_is_refused():
         Choice("thing", ("tent", "pen", "ten"))
 
 
-@pytest.mark.parametrize("strings, weights", [((), None), (("a", ""), None), (("a", "b"), (1.0, 0.0)), (("a",), (1, 2))])
+@pytest.mark.parametrize(
+    ("strings", "weights"), [((), None), (("a", ""), None), (("a", "b"), (1.0, 0.0)), (("a",), (1, 2))]
+)
 def test_an_impossible_choice_is_refused(strings, weights):
     with pytest.raises(ValueError):
         Choice("thing", strings, weights)
@@ -74,7 +76,7 @@ def test_the_mean_of_minus_log_p_is_the_analytic_entropy(language):
 
 
 class Script:
-    """A teller that follows a script and, past its end, takes the first option; it notes how many options there were."""
+    """A teller that follows a script and, past its end, takes the first option; it notes every choice."""
 
     def __init__(self, script):
         self.script, self.trace = script, []
@@ -100,7 +102,9 @@ def enumerate_all(program):
                 break
 
 
-@pytest.mark.parametrize("game, documents", [("dictionary", (2 * 2 * 4) ** 2 * 4**2), ("sorting", 32 * 8 + 32 * 8**2)])
+@pytest.mark.parametrize(
+    ("game", "documents"), [("dictionary", (2 * 2 * 4) ** 2 * 4**2), ("sorting", 32 * 8 + 32 * 8**2)]
+)
 def test_a_small_sub_grammar_enumerated_whole_sums_to_one(monkeypatch, game, documents):
     for name, value in {"MEANINGS": 2, "MEANING_QUESTIONS": 2, "SORTED_WORDS": 2}.items():
         monkeypatch.setattr(world, name, value)
@@ -311,7 +315,9 @@ def test_the_oracle_reads_several_documents_in_a_row():
     torch.testing.assert_close(together, torch.cat(alone, dim=1))
 
 
-@pytest.mark.parametrize("text, complaint", [("Once upon a time there lived a king", "character 29"), ("x", "impossible")])
+@pytest.mark.parametrize(
+    ("text", "complaint"), [("Once upon a time there lived a king", "character 29"), ("x", "impossible")]
+)
 def test_the_oracle_refuses_what_is_no_tale(text, complaint):
     oracle = tales.Oracle()
     known = [character for character in text if character in oracle.tokenizer.characters]

@@ -34,7 +34,10 @@ END = 11
 def some_tokens(documents=60, seed=0):
     """Documents that count up from a random start: easy to learn, but for the start."""
     random = np.random.default_rng(seed)
-    rows = [np.concatenate([[END], (random.integers(11) + np.arange(random.integers(8, 30))) % 11]) for _ in range(documents)]
+    rows = [
+        np.concatenate([[END], (random.integers(11) + np.arange(random.integers(8, 30))) % 11])
+        for _ in range(documents)
+    ]
     ids = np.concatenate(rows)
     return Tokens(ids, len(ids) - documents, np.cumsum([0, *map(len, rows)])[:-1])
 
@@ -165,7 +168,11 @@ def workplace(tmp_path_factory):
     """A folder with a text, and an environment for processes that share no token files with the user's."""
     folder = tmp_path_factory.mktemp("workplace")
     (folder / "text.txt").write_text(TEXT)
-    environment = os.environ | {"MINIGPT_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment = os.environ | {
+        "MINIGPT_CACHE": str(folder / "cache"),
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     return folder, environment
 
 

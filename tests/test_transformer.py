@@ -163,7 +163,7 @@ def test_shifted_keys_come_from_the_token_before():
 
 
 def test_a_new_model_looks_where_its_token_was_followed_before():
-    """With the key shift and equal queries and keys, attention starts as an induction head: after "a b c ... a" it looks at b."""
+    """With the key shift, attention starts as an induction head: after "a b ... a" it looks at b."""
     torch.manual_seed(0)
     config = replace(SMALL, n_heads=1, n_layers=1, context_length=64, width=64)
     model = GPT(config)
@@ -246,7 +246,7 @@ def test_flops_are_those_that_pytorch_counts(config):
 
 
 @pytest.mark.parametrize(
-    "wrong, complaint",
+    ("wrong", "complaint"),
     [
         ({"width": 30}, "cannot be shared among 4 heads"),
         ({"width": 24}, "multiple"),

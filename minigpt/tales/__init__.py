@@ -1,9 +1,9 @@
 """Tales: little stories from a language whose entropy is known.
 
 `document` writes them, endless and seeded; `read` finds in a text every choice that made it, so that its probability is
-exact; the `Oracle` is the true distribution of the next character, a language model like the others. No model's loss can
-go below the Oracle's: it is the floor of the course's ladder. How it is done stands in `grammar`; what the stories can
-tell, in `world`; the words, in `english` and `chinese`.
+exact; the `Oracle` is the true distribution of the next character, a language model like the others. No model's loss
+can go below the Oracle's: it is the floor of the course's ladder. How it is done stands in `grammar`; what the stories
+can tell, in `world`; the words, in `english` and `chinese`.
 """
 
 import contextlib
@@ -188,7 +188,8 @@ class Oracle(LanguageModel):
             if reading.impossible_at is not None or (text and stop < len(row) and not reading.complete):
                 where = len(text) if reading.impossible_at is None else reading.impossible_at
                 raise MinigptError(
-                    f"no tale begins so: character {where} of {text[: where + 1]!r} is impossible, so nothing can follow"
+                    f"no tale begins so: character {where} of {text[: where + 1]!r} is impossible, so nothing"
+                    " can follow"
                 )
             for position, distribution in enumerate(reading.next_characters(), start):
                 characters = [end if c == DOCUMENT_END else self._ids[c] for c in distribution]

@@ -49,7 +49,9 @@ PHRASES = {
         "大家都喜欢当[面包师|木匠|水手|农夫]的{person.name:name}，也喜欢{person.her}那个{colour:thing}的{noun:thing}。",
         "有时候，{person.name:name}会带着{person.her}那个{colour:thing}的{noun:thing}来玩。",
     ),
-    "morning": ("\n\n一个[晴朗|刮风|下雨|寒冷|宁静]的早晨，朋友们在{place.name:place}见了面。[鸟儿正在歌唱。|别人都还没有醒。|草地上还有露水。|有好多事情要做。]",),
+    "morning": (
+        "\n\n一个[晴朗|刮风|下雨|寒冷|宁静]的早晨，朋友们在{place.name:place}见了面。[鸟儿正在歌唱。|别人都还没有醒。|草地上还有露水。|有好多事情要做。]",
+    ),
     # How a sentence begins.
     "she": ("{subject.She}",),
     "next": ("接着，{actor.name}", "不久，{actor.name}", "后来，{actor.name}"),
@@ -93,8 +95,7 @@ PHRASES = {
 }
 
 CHINESE = Edition(
-    people=tuple(_person(name, "她", "姑娘") for name in GIRLS)
-    + tuple(_person(name, "他", "小伙子") for name in BOYS),
+    people=tuple(_person(name, "她", "姑娘") for name in GIRLS) + tuple(_person(name, "他", "小伙子") for name in BOYS),
     nouns=tuple(
         "风筝 哨子 灯笼 小鼓 皮球 本子 帽子 书包 篮子 戒指 盒子 镜子 木马 海螺 闹钟 杯子 枕头 信封 铃铛 风车 面具"
         " 陀螺 罗盘 勺子".split()

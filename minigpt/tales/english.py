@@ -43,7 +43,9 @@ PHRASES = {
         " Everybody liked {person.name:name}, the [baker|miller|sailor|farmer], and {person.her} {colour:thing} {noun:thing}.",
         " Sometimes {person.name:name} came by with {person.her} {colour:thing} {noun:thing}.",
     ),
-    "morning": ("\n\nOne [sunny|windy|rainy|cold|quiet] morning they met at the {place.name:place}. [The birds were singing.|Nobody else was awake yet.|The grass was still wet.|There was so much to do.]",),
+    "morning": (
+        "\n\nOne [sunny|windy|rainy|cold|quiet] morning they met at the {place.name:place}. [The birds were singing.|Nobody else was awake yet.|The grass was still wet.|There was so much to do.]",
+    ),
     # How a sentence begins.
     "she": (" {subject.She}",),
     "next": (" Then {actor.name}", " Soon {actor.name}", " After that {actor.name}"),

@@ -8,8 +8,8 @@ on nothing but what was chosen so far, that is, on the text. So the same program
 - a `Reader` finds in a given text which string was chosen at each step. No string is a prefix of another, so there is
   at most one way to read a text, and its probability is the product of the probabilities of the choices: exact.
 
-Either way what is left is a *trace*: the list of choices with what was chosen, from which the text, its probability, its
-kinds and the distribution of every next character follow.
+Either way what is left is a *trace*: the list of choices with what was chosen, from which the text, its probability,
+its kinds and the distribution of every next character follow.
 """
 
 import math

@@ -50,8 +50,8 @@ Part = Choice | Slot
 def parse(phrase: str) -> tuple[Part, ...]:
     """Take a phrase apart into fixed strings, choices of wording, and slots.
 
-    >>> [part.strings if isinstance(part, Choice) else part.name for part in parse(" [ran|walked] to the {place.name}.")]
-    [(' ran', ' walked'), (' to the',), 'place', ('.',)]
+    >>> [part.strings if isinstance(part, Choice) else part.name for part in parse(" [ran|walked] to {place.name}.")]
+    [(' ran', ' walked'), (' to',), 'place', ('.',)]
     """
     parts: list[Part] = []
     for literal, field, kind, _ in Formatter().parse(phrase):

@@ -42,7 +42,7 @@ class Thing:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Place:
-    """A place: "mill", "at the mill", "At the mill". A person has the last two as well: a thing may be with somebody."""
+    """A place: "mill", "at the mill", "At the mill". A person has the last two too, for things may be with people."""
 
     name: str
     there: str
@@ -109,7 +109,7 @@ def tell_document(edition: Edition, teller: Writer | Reader) -> None:
     """Tell one document: most often a story, now and then a word game."""
     narrator = Narrator(edition.phrases, teller)
     story = Story(edition, narrator)
-    weights = {"hero": 0.84, "dictionary": 0.08, "sorting": 0.08}
+    weights = {"hero": 0.86, "dictionary": 0.08, "sorting": 0.06}
     key, told = narrator.say(*weights, weights=weights, kind="plot", **story.newcomer())
     if key == "hero":
         story.go_on(told)
@@ -235,7 +235,8 @@ class Story:
         key, told = self.say_one_of(
             weights, actor=actor, place=hand(self.edition.places, hour, 3), other=others,
             mine=mine, lying=lying, fruit=self.fruit or self.edition.fruits,
-            picked=numbers[2 : min(5, most - count) + 1], eaten=numbers[1 : count + 1], shared=numbers[1 : shareable + 1],
+            picked=numbers[2 : min(5, most - count) + 1],
+            eaten=numbers[1 : count + 1], shared=numbers[1 : shareable + 1],
             lying_place=lambda told: self.owner[told["lying"]],
             more=lambda told: numbers[count + numbers.index(told["picked"])],
             uneaten=lambda told: numbers[count - numbers.index(told["eaten"])],
@@ -311,7 +312,8 @@ class WordGame:
         meanings = {word: meaning for meaning, word in self.words.items()}
         for _ in range(MEANING_QUESTIONS):
             self.say(
-                "what is", "how do you say", kind="question", asked_word=tuple(meanings), asked_meaning=tuple(self.words),
+                "what is", "how do you say", kind="question",
+                asked_word=tuple(meanings), asked_meaning=tuple(self.words),
                 meaning=lambda told: meanings[told["asked_word"]], word=lambda told: self.words[told["asked_meaning"]],
             )  # fmt: skip
 
