@@ -45,8 +45,8 @@ from minigpt.tokenizers import (
 from minigpt.training import Process, Progress, Trainer, TrainingConfig, load_weights
 from minigpt.transformer import GPT, GPTConfig
 
-SAMPLER = Sampler(temperature=0.7)
-SAMPLES = 100
+SAMPLER = Sampler(temperature=0.7, top_p=0.8)
+SAMPLES = 200
 TOKENIZER_CHARACTERS = 1_000_000  # byte pairs are learned from the beginning of the corpus
 
 
@@ -67,20 +67,22 @@ class RunConfig:
     train_characters: int = 12_000_000
     validation_characters: int = 150_000
     model: dict[str, Any] = field(default_factory=dict)
-    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(seconds=165, evaluations=6))
+    training: TrainingConfig = TrainingConfig(seconds=175, evaluations=6, compile=False)
 
 
 PRESETS: dict[str, RunConfig] = {
     "cpu-minute": RunConfig(
-        model={"n_layers": 2, "n_heads": 4, "width": 128, "context_length": 256},
-        training=TrainingConfig(seconds=50, evaluations=5),
+        model={"n_layers": 2, "n_heads": 4, "width": 128, "context_length": 192},
+        training=TrainingConfig(seconds=50, evaluations=4, compile=False),
         train_characters=10_000_000,
         validation_characters=100_000,
     ),
-    "laptop": RunConfig(model={"n_layers": 3, "n_heads": 4, "width": 128, "context_length": 256}),
+    "laptop": RunConfig(model={"n_layers": 2, "n_heads": 4, "width": 128, "context_length": 192}),
     "one-gpu": RunConfig(
-        model={"n_layers": 8, "n_heads": 8, "width": 512, "context_length": 512},
-        training=TrainingConfig(seconds=570, batch_size=128, micro_batch_size=128, evaluations=20),
+        model={"n_layers": 8, "n_heads": 8, "width": 512, "context_length": 256},
+        training=TrainingConfig(
+            seconds=570, batch_size=128, micro_batch_size=128, learning_rate=3e-3, evaluations=20, compile=True
+        ),
         train_characters=400_000_000,
         validation_characters=1_000_000,
     ),
@@ -358,7 +360,7 @@ def in_words(results: Mapping[str, Any]) -> list[str]:
             f" (the gap is {results['gap_bits_per_character']:.4f})",
             f"questions answered right: {results['answer_accuracy']:.1%} of {results['questions']:,}",
             f"sampled stories that are valid: {results['sample_validity']:.0%} of {SAMPLES}"
-            f" (at temperature {results['sampler']['temperature']})",
+            f" (at temperature {SAMPLER.temperature}, top-p {SAMPLER.top_p})",
         ]
     return lines
 

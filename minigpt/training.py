@@ -59,12 +59,12 @@ class TrainingConfig:
 
     steps: int | None = None
     seconds: float | None = None
-    batch_size: int = 4
-    micro_batch_size: int = 4
-    learning_rate: float = 3e-3
+    batch_size: int = 6
+    micro_batch_size: int = 6
+    learning_rate: float = 6e-3
     muon_learning_rate: float = 0.005
     weight_decay: float = 0.01
-    decay: float = 0.3
+    decay: float = 0.6
     clip: float = 1.0
     evaluations: int = 10
     compile: bool = True

@@ -19,11 +19,11 @@ def _thing(noun: str, colour: str) -> Thing:
 
 
 def _place(name: str) -> Place:
-    return Place(name, name, name)
+    return Place(name, name)
 
 
 def _person(name: str, she: str, girl: str) -> Person:
-    return Person(name, she, she, she, she, girl, f"{name}那里", f"{name}那里")
+    return Person(name, she, she, she, she, girl, f"{name}那里")
 
 
 GIRLS = "小满 阿月 秀兰 晓雨 婉儿 春燕 青禾 若云 小荷 丽娜 思思 雪梅".split()
@@ -76,7 +76,7 @@ PHRASES = {
         "分了{shared.name:plot}{fruit.name}给{other.name}，自己还剩{unshared.name:counting}，"
         "{other.name}就有{others_count.name:counting}了。",
     ),
-    "ask": ("“{thing.phrase}现在在哪里？”大家问。在{owner.there:answer}。",),
+    "ask": ("“{thing.phrase}现在在哪里？”大家问。在{owner.There:answer}。",),
     # Questions.
     "where is": ("\n在哪里能找到{where is.phrase:question}？在{owner.There:answer}。",),
     "who had": ("\n最早是谁有{who had.phrase:question}？{had.name:answer}。",),

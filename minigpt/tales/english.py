@@ -15,11 +15,11 @@ def _thing(noun: str, colour: str) -> Thing:
 
 
 def _place(name: str) -> Place:
-    return Place(name, f"at the {name}", f"At the {name}")
+    return Place(name, f"At the {name}")
 
 
 def _person(name: str, she: str, her: str, girl: str) -> Person:
-    return Person(name, she, she.capitalize(), her, her.capitalize(), girl, f"with {name}", f"With {name}")
+    return Person(name, she, she.capitalize(), her, her.capitalize(), girl, f"With {name}")
 
 
 GIRLS = "Mara Ida Nell Rosa Wren Petra Tilda Anya Luna Greta Hazel Olive".split()
@@ -70,7 +70,7 @@ PHRASES = {
         " handed {shared.name:plot} of the {fruit.name} to {other.name} and had {unshared.name:counting} left,"
         " while {other.name} had {others_count.name:counting}.",
     ),
-    "ask": (' "Where is the {thing.phrase} now?" they wondered. It was {owner.there:answer}.',),
+    "ask": (' "Where is the {thing.phrase}?" they wondered. {owner.There:answer}.',),
     # Questions.
     "where is": ("\nWhere is the {where is.phrase:question}? {owner.There:answer}.",),
     "who had": ("\nWho had the {who had.phrase:question} first? {had.name:answer}.",),

@@ -26,7 +26,6 @@ class Person:
     her: str
     Her: str
     girl: str
-    there: str
     There: str
 
 
@@ -42,10 +41,9 @@ class Thing:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Place:
-    """A place: "mill", "at the mill", "At the mill". A person has the last two too, for things may be with people."""
+    """A place: "mill", "At the mill". A person has the second too ("With Mara"), for things may be with people."""
 
     name: str
-    there: str
     There: str
 
 
