@@ -356,7 +356,7 @@ def in_words(results: Mapping[str, Any]) -> list[str]:
     lines = [f"held-out text: {results['validation_bits_per_character']:.4f} bits per character"]
     if "floor_bits_per_character" in results:
         lines += [
-            f"the best that any model could reach: {results['floor_bits_per_character']:.4f}"
+            f"the floor, the best that any model could reach: {results['floor_bits_per_character']:.4f}"
             f" (the gap is {results['gap_bits_per_character']:.4f})",
             f"questions answered right: {results['answer_accuracy']:.1%} of {results['questions']:,}",
             f"sampled stories that are valid: {results['sample_validity']:.0%} of {SAMPLES}"

@@ -233,6 +233,9 @@ class Trainer:
         folder: where checkpoints and the log are written.
         process: this process among those that train together.
         floor: bits per character that no model can beat, where that is known.
+
+    Raises:
+        MinigptError: the batch cannot be shared among the processes, or the text is too short.
     """
 
     def __init__(
@@ -247,6 +250,16 @@ class Trainer:
         floor: float | None = None,
     ):
         self.model, self.config, self.folder, self.process = model, config, folder, process
+        if config.batch_size % process.world:
+            raise MinigptError(
+                f"a batch of {config.batch_size} rows cannot be shared among {process.world} processes: choose a"
+                " multiple with --batch-size"
+            )
+        if config.batch_size // process.world % self.micro_rows:
+            raise MinigptError(
+                f"a process's {config.batch_size // process.world} rows of a batch are not a multiple of"
+                f" micro_batch_size {config.micro_batch_size}: choose another with --micro-batch-size"
+            )
         self.validation, self.end_of_text, self.floor = validation, end_of_text, floor
         self.batches = Batches(train, model.config.context_length, config.batch_size, config.seed)
         self.bits_per_character_per_nat = len(train.ids) / train.characters / math.log(2)

@@ -112,7 +112,7 @@ def test_short_documents_are_read_from_their_start_once_an_epoch():
 
 
 def test_a_window_is_a_row_of_the_file():
-    tokens = tokens_of(100, 7, 40, 1, 300)
+    tokens = tokens_of(100, 7, 40, 2, 300)
     batches = Batches(tokens, 16, 4, 0)
     everything = tokens.ids.tolist()
     for step in range(50):

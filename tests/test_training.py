@@ -50,8 +50,8 @@ def make_trainer(folder, **settings):
 
 
 def test_it_learns(tmp_path):
-    log = make_trainer(tmp_path).run().log
-    assert [row["step"] for row in log] == [20, 40, 60, 80]
+    log = make_trainer(tmp_path, steps=240).run().log
+    assert [row["step"] for row in log] == [60, 120, 180, 240]
     assert log[-1]["validation_bits_per_character"] < 0.8 < 2.0 < log[0]["train_bits_per_character"]
     assert [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()] == log
     assert log[-1].keys() >= {
@@ -233,9 +233,21 @@ def test_two_processes_have_the_losses_of_one(workplace, straight):
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     finish(start(workplace, "--out", "two", launcher=launcher))
     logs = [newest_checkpoint(folder)[1]["log"] for folder in (workplace[0] / "two", straight)]
-    for first, second in zip(*logs, strict=True):
+    # Sums in another order differ in the last bit of a float32. Muon, which computes in bfloat16, makes more of it.
+    for (first, second), tolerance in zip(zip(*logs, strict=True), [1e-5] + [1e-3] * 11, strict=True):
         for name in ("train_bits_per_character", "validation_bits_per_character"):
-            assert first[name] == pytest.approx(second[name], rel=1e-4)
+            assert first[name] == pytest.approx(second[name], rel=tolerance)
+
+
+@pytest.mark.parametrize(
+    "batch_size, micro_batch_size, world, complaint",
+    [(6, 4, 1, "a multiple of micro_batch_size 4"), (5, 5, 2, "shared among 2 processes"), (1, 1, 2, "2 processes")],
+)
+def test_batches_that_cannot_be_shared(tmp_path, batch_size, micro_batch_size, world, complaint):
+    config = TrainingConfig(steps=1, batch_size=batch_size, micro_batch_size=micro_batch_size)
+    process = Process(0, world, torch.device("cpu"))
+    with pytest.raises(MinigptError, match=complaint):
+        Trainer(GPT(SMALL), some_tokens(), some_tokens(20, 1), END, config, tmp_path, process)
 
 
 def test_resuming_a_finished_run_changes_nothing(workplace, straight):

@@ -52,7 +52,7 @@ def document(language: str, split: str, index: int, seed: int = 0) -> str:
     """Document `index` of a split.
 
     >>> document("english", "train", 1).split(",")[0]
-    'Once upon a time there lived Olive'
+    'Once upon a time there lived Luna'
     """
     return trace_text(trace(language, split, index, seed))
 
