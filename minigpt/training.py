@@ -12,9 +12,11 @@ import math
 import os
 import shutil
 import signal
+import statistics
 import sys
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -36,7 +38,7 @@ from minigpt.transformer import GPT
 Result = TypeVar("Result")
 WARM_UP_STEPS = 60
 SHOW_EVERY = 10
-PLANNING_STEPS = 50  # fewer than the warm-up's, during which nothing depends on how many steps there will be
+PACE_STEPS = 50  # the last steps, whose median time is the pace
 
 
 @dataclass(frozen=True)
@@ -210,14 +212,16 @@ class Progress:
 
     Attributes:
         step: steps taken.
-        steps: steps in all; None until the time that a step takes is known.
+        steps: steps in all; None until the learning rate begins to fall, if it is the time that is given.
         seconds: time spent in training so far, over all sittings.
+        evaluated: how many of the evaluations have been done.
         log: one row an evaluation.
     """
 
     step: int = 0
     steps: int | None = None
     seconds: float = 0.0
+    evaluated: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -266,6 +270,7 @@ class Trainer:
         self.optimizers = make_optimizers(model, config)
         self.progress = Progress(steps=config.steps)
         self.nats = torch.zeros((), device=process.device)  # sum of the losses of the steps since the last evaluation
+        self.paces: deque[float] = deque(maxlen=PACE_STEPS)  # seconds that the last steps took
 
     def resume(self) -> bool:
         """Go back to the newest good checkpoint; False if there is none.
@@ -306,9 +311,11 @@ class Trainer:
         with Interruption() as interruption, self.progress_bar() as bar:
             while self.progress.steps is None or self.progress.step < self.progress.steps:
                 self.take_step()
-                if self.progress.steps is None and self.progress.step == PLANNING_STEPS:
+                self.read_clock()
+                if self.is_decay_about_to_begin():
                     self.plan()
-                elif self.is_evaluation_due():
+                elif self.evaluations_due > self.progress.evaluated:
+                    self.progress.evaluated = self.evaluations_due
                     self.evaluate()
                 self.show(bar)
                 if interruption.asked:
@@ -338,7 +345,7 @@ class Trainer:
                 self.accumulate(piece, len(pieces) + 1)
         self.accumulate(last, len(pieces) + 1)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        # While the number of steps is not known yet the warm-up lasts, and that does not depend on it.
+        # Until the learning rate begins to fall, it does not depend on how many steps there will be.
         factor = learning_rate_factor(progress.step, progress.steps or sys.maxsize, self.config.decay)
         rates = {"muon": self.config.muon_learning_rate, "adamw": self.config.learning_rate}
         for name, optimizer in self.optimizers.items():
@@ -347,9 +354,6 @@ class Trainer:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         progress.step += 1
-        progress.seconds = time.perf_counter() - self.started
-        if progress.step == PLANNING_STEPS // 2:
-            self.pace_from = progress.seconds  # the steps before are slower than the rest
 
     def accumulate(self, rows: Tensor, pieces: int) -> None:
         """Add the gradient of one of the pieces of a batch."""
@@ -358,28 +362,42 @@ class Trainer:
         loss.backward()
         self.nats += loss.detach()
 
+    def read_clock(self) -> None:
+        """Note the time; while it decides what is done next, all processes go by the first one's clock."""
+        now = torch.tensor(time.perf_counter() - self.started, dtype=torch.float64)
+        if self.process.world > 1 and self.progress.steps is None:
+            now = now.to(self.process.device)
+            distributed.broadcast(now, 0)
+        self.paces.append(now.item() - self.progress.seconds)
+        self.progress.seconds = now.item()
+
+    def is_decay_about_to_begin(self) -> bool:
+        """Whether it is time to decide how many steps there will be."""
+        return self.progress.steps is None and self.progress.seconds >= (1 - self.config.decay) * self.config.seconds
+
+    @property
+    def evaluations_due(self) -> int:
+        """How many evaluations, evenly spaced over the steps or else the time, should be done by now."""
+        progress, count = self.progress, self.config.evaluations
+        if progress.steps is None:
+            return int(count * progress.seconds / self.config.seconds)
+        return count * progress.step // progress.steps
+
     def plan(self) -> None:
-        """Decide from the pace so far how many steps fit into the time.
+        """Decide how many steps fit into the time that is left, for from here on the learning rate depends on it.
 
         The number is saved at once: a run that is resumed keeps to it, and so repeats what it would have done.
         """
-        progress = self.progress
-        pace = (progress.seconds - self.pace_from) / (PLANNING_STEPS - PLANNING_STEPS // 2)
+        progress, pace = self.progress, statistics.median(self.paces)
         self.evaluate()
         evaluation = time.perf_counter() - self.started - progress.seconds
-        left = self.config.seconds - progress.seconds - evaluation * (self.config.evaluations + 1)
+        to_come = self.config.evaluations - progress.evaluated
+        left = self.config.seconds - progress.seconds - evaluation * (to_come + 1)
         steps = torch.tensor(progress.step + max(1, int(left / pace)), device=self.process.device)
         if self.process.world > 1:
             distributed.broadcast(steps, 0)
         progress.steps = int(steps)
         self.save()
-
-    def is_evaluation_due(self) -> bool:
-        """Whether one of the evaluations, evenly spaced, falls on this step."""
-        progress, count = self.progress, self.config.evaluations
-        return (
-            progress.steps and progress.step * count // progress.steps > (progress.step - 1) * count // progress.steps
-        )
 
     def evaluate(self) -> None:
         """Score the validation set, add a row to the log, and save.
@@ -431,7 +449,7 @@ class Trainer:
             MinigptError: the loss is no longer a number.
         """
         progress = self.progress
-        bar.total = progress.steps
+        bar.total = progress.steps or int(progress.step * self.config.seconds / progress.seconds)
         bar.update(progress.step - bar.n)
         steps = progress.step - (progress.log[-1]["step"] if progress.log else 0)
         if progress.step % SHOW_EVERY or not steps:
