@@ -28,7 +28,7 @@ from minigpt.recurrent import RecurrentLanguageModel
 from minigpt.tokenizers import CharacterTokenizer, Tokenizer
 from minigpt.training import learning_rate_factor
 
-ORDERS = {"characters": range(1, 11), "tokens": range(2, 7)}
+ORDERS = {"characters": range(1, 11), "tokens": range(2, 13)}
 LSTM = {"width": 384, "batch_size": 16, "length": 256, "learning_rate": 4e-3, "decay": 0.6}
 
 

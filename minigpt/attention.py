@@ -110,7 +110,9 @@ def reverse(x: Tensor, lengths: Tensor) -> Tensor:
         x: (B, S, D).
         lengths: (B,).
     """
-    places = (lengths[:, None] - 1 - torch.arange(x.shape[1])) % x.shape[1]  # (B, S); what fills up stays behind
+    places = (lengths[:, None] - 1 - torch.arange(x.shape[1], device=x.device)) % x.shape[
+        1
+    ]  # (B, S); what fills up stays behind
     return x.gather(1, places[..., None].expand_as(x))
 
 
@@ -270,7 +272,7 @@ class CausalMultiHeadAttention(nn.Module):
         queries, keys, values = heads.chunk(3, dim=1)
         if cache is not None:
             keys, values = torch.cat([cache[0], keys], dim=2), torch.cat([cache[1], values], dim=2)
-        found, weights = attend(queries, keys, values, self.mask(T, keys.shape[2]))
+        found, weights = attend(queries, keys, values, self.mask(T, keys.shape[2]).to(x.device))
         return self.out_proj(found.transpose(1, 2).reshape(B, T, D)), (keys, values), weights
 
 

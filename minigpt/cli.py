@@ -83,9 +83,9 @@ def train(preset: str | None, out: Path, resume: bool, **options: Any) -> None:
 @click.option("--prompt", "-p", default="", help="How the text begins.")
 @click.option("--count", "-n", default=1, help="How many texts.")
 @click.option("--tokens", default=400, help="At most this many tokens each.")
-@click.option("--temperature", default=0.7, help="Below 1 safer, above 1 bolder; 0 takes the most probable.")
+@click.option("--temperature", default=0.5, help="Below 1 safer, above 1 bolder; 0 takes the most probable.")
 @click.option("--top-k", type=int, help="Choose among the k most probable tokens.")
-@click.option("--top-p", default=0.8, help="Choose among the most probable tokens that together have probability p.")
+@click.option("--top-p", default=0.9, help="Choose among the most probable tokens that together have probability p.")
 @click.option("--seed", default=0, help="The same seed, the same text.")
 def sample(folder: Path, prompt: str, count: int, tokens: int, seed: int, **rules: Any) -> None:
     """Let a trained model write, and watch it."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from minigpt.files import replacing
 
@@ -45,6 +46,7 @@ def plot_log(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     if floor is not None:
         axes.axhline(floor, color=RED, linestyle="--", label="floor: the Oracle")
     axes.set(title=title, xlabel="tokens of training", ylabel="bits per character", ylim=(0, None))
+    axes.xaxis.set_major_formatter(EngFormatter())  # 2 M rather than 2e6
     axes.legend(frameon=False)
     return figure
 
@@ -59,15 +61,21 @@ def plot_ladder(rungs: Mapping[str, float], title: str, floor: float | None = No
     """
     names = sorted(rungs, key=rungs.__getitem__, reverse=True)
     figure, axes = new_figure(height=1.2 + 0.36 * len(names))
+    axes.set_xscale("log")  # the last steps down, to the floor, are the hardest
     bars = axes.barh(names, [rungs[name] for name in names], color=BLUE, height=0.65)
     axes.bar_label(bars, [f"{rungs[name]:.3f}" for name in names], padding=4)
     axes.invert_yaxis()
+    lowest, highest = min(rungs.values()), max(rungs.values())
+    axes.set_xlim(0.7 * min(lowest, floor or lowest), 2 * highest)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
     if floor is None:
-        axes.set_xlabel("bits per character (the floor of this text is unknown)")
+        axes.set_xlabel("bits per character, logarithmic (the floor of this text is unknown)")
     else:
         axes.axvline(floor, color=RED, linestyle="--")
-        axes.set_xlabel(f"bits per character (dashed: the floor, {floor:.3f}, which no model can beat)")
-    axes.set_title(title, loc="left")
+        axes.set_xlabel(f"bits per character, logarithmic (dashed: the floor, {floor:.3f}, which no model can beat)")
+    figure.suptitle(title, x=0.02, ha="left")
     return figure
 
 

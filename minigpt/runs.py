@@ -45,7 +45,7 @@ from minigpt.tokenizers import (
 from minigpt.training import Process, Progress, Trainer, TrainingConfig, load_weights
 from minigpt.transformer import GPT, GPTConfig
 
-SAMPLER = Sampler(temperature=0.7, top_p=0.8)
+SAMPLER = Sampler(temperature=0.5, top_p=0.9)
 SAMPLES = 200
 TOKENIZER_CHARACTERS = 1_000_000  # byte pairs are learned from the beginning of the corpus
 
@@ -67,7 +67,7 @@ class RunConfig:
     train_characters: int = 12_000_000
     validation_characters: int = 150_000
     model: dict[str, Any] = field(default_factory=dict)
-    training: TrainingConfig = TrainingConfig(seconds=175, evaluations=6, compile=False)
+    training: TrainingConfig = TrainingConfig(seconds=170, evaluations=8, compile=False)
 
 
 PRESETS: dict[str, RunConfig] = {
