@@ -27,7 +27,7 @@ from minigpt.transformer import GPT, GPT2, GPTConfig
 STEPS, BATCH, CONTEXT, LEARNING_RATE, WARM_UP = 2000, 12, 64, 1e-3, 100
 WATCHED = 4096  # characters of the held-out text
 OURS = {"n_layers": 3, "n_heads": 4, "width": 128, "context_length": 128}
-HOW = {"batch_size": 12, "micro_batch_size": 12, "learning_rate": 6e-3, "muon_learning_rate": 0.01, "decay": 0.6}
+HOW = {"batch_size": 8, "micro_batch_size": 8, "learning_rate": 6e-3, "muon_learning_rate": 0.01, "decay": 0.6}
 
 
 def train_recipe(corpus_path: str) -> tuple[float, float]:

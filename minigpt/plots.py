@@ -74,7 +74,7 @@ def plot_ladder(rungs: Mapping[str, float], title: str, floor: float | None = No
         axes.set_xlabel("bits per character, logarithmic (the floor of this text is unknown)")
     else:
         axes.axvline(floor, color=RED, linestyle="--")
-        axes.set_xlabel(f"bits per character, logarithmic (dashed: the floor, {floor:.3f}, which no model can beat)")
+        axes.set_xlabel(f"bits per character, logarithmic (dashed: the floor, {floor:.3f})")
     figure.suptitle(title, x=0.02, ha="left")
     return figure
 

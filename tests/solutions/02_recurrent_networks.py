@@ -7,12 +7,6 @@ import torch
 from minigpt.recurrent import LSTM, RecurrentNetwork
 
 
-def count_parameters(n_blocks, input_width, width, n_layers):
-    rows = n_blocks * width
-    below = input_width + (n_layers - 1) * width  # columns of all the matrices that read from below
-    return rows * (below + n_layers * (width + 2))
-
-
 def forget_bias(half_life):
     share = 0.5 ** (1 / half_life)  # what is kept at each step
     return math.log(share / (1 - share))
