@@ -9,11 +9,14 @@ samples.txt       what the model writes
 summary.json      the figures that matter
 """
 
+import os
+import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 
 from minigpt import tales
@@ -220,10 +223,23 @@ def sum_up(
     samples = sample_documents(model, tokenizer, SAMPLES if language else 4, SAMPLER)
     if language:
         summary |= tales_figures(model, tokenizer, texts, samples, language)
+    summary["circumstances"] = circumstances(device_of(model))
     save(plot_log(progress.log, loss_title(summary)), folder / "loss.png")
     write_samples(folder / "samples.txt", samples, language)
     write_json(folder / "summary.json", summary)
     return summary
+
+
+def circumstances(device: torch.device) -> dict[str, Any]:
+    """The machine and the versions, without which a figure says little."""
+    return {
+        "machine": platform.platform(),
+        "cores": os.cpu_count(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+    }
 
 
 def loss_title(summary: Mapping[str, Any]) -> str:
