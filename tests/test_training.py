@@ -240,7 +240,7 @@ def test_two_processes_have_the_losses_of_one(workplace, straight):
 
 
 @pytest.mark.parametrize(
-    "batch_size, micro_batch_size, world, complaint",
+    ("batch_size", "micro_batch_size", "world", "complaint"),
     [(6, 4, 1, "a multiple of micro_batch_size 4"), (5, 5, 2, "shared among 2 processes"), (1, 1, 2, "2 processes")],
 )
 def test_batches_that_cannot_be_shared(tmp_path, batch_size, micro_batch_size, world, complaint):
