@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -64,7 +65,7 @@ def copied(trained, tmp_path):
 
 
 def test_the_program_has_two_names():
-    for command in ([sys.executable, "-m", "minigpt"], ["minigpt"]):
+    for command in ([sys.executable, "-m", "minigpt"], [Path(sys.executable).with_name("minigpt")]):
         output = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
         assert all(name in output for name in ("train", "sample", "eval", "data"))
 
