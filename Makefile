@@ -1,6 +1,7 @@
 # Everything runs in .venv, which is made on the first call and again when pyproject.toml or constraints.txt change.
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
+EXTRAS ?= course
 ARGS ?=
 
 RUN := .venv/bin/python -m
@@ -47,5 +48,5 @@ $(READY): pyproject.toml constraints.txt
 	  { echo "'$(PYTHON)' cannot make a virtual environment, because its venv module is missing: install it (on Debian" \
 	  "or Ubuntu: sudo apt install python3-venv), then call make again" >&2; exit 1; }
 	@$(RUN) pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	$(RUN) pip install --quiet --editable '.[course]' --constraint $(CONSTRAINTS)
+	$(RUN) pip install --quiet --editable '.[$(EXTRAS)]' --constraint $(CONSTRAINTS)
 	@touch $@

@@ -18,7 +18,10 @@ else:
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
-COURSE = [Requirement(line) for line in PROJECT["optional-dependencies"]["course"]]
+COURSE, REFERENCE = (
+    [Requirement(line) for line in PROJECT["optional-dependencies"][extra]] for extra in ("course", "reference")
+)
+ALL = RUNTIME + COURSE + REFERENCE
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}  # where conda-forge has another name
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
@@ -62,11 +65,11 @@ def test_conda_installs_minigpt_itself():
 
 
 def test_no_dependency_is_named_twice():
-    names = [package.name for package in RUNTIME + COURSE]
+    names = [package.name for package in ALL]
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("package", RUNTIME + COURSE, ids=lambda package: package.name)
+@pytest.mark.parametrize("package", ALL, ids=lambda package: package.name)
 def test_every_dependency_has_a_lower_bound(package):
     assert ">=" in {part.operator for part in package.specifier}
 
@@ -74,8 +77,8 @@ def test_every_dependency_has_a_lower_bound(package):
 @pytest.mark.parametrize("python", PYTHONS)
 def test_constraints_pin_each_dependency_once_within_its_bounds(python):
     pins = constraints(python)
-    assert sorted(pin.name for pin in pins) == sorted(package.name for package in RUNTIME + COURSE)
-    bounds = {package.name: package.specifier for package in RUNTIME + COURSE}
+    assert sorted(pin.name for pin in pins) == sorted(package.name for package in ALL)
+    bounds = {package.name: package.specifier for package in ALL}
     for pin in pins:
         (exact,) = pin.specifier
         assert exact.operator == "==", pin
@@ -86,7 +89,7 @@ def test_the_package_imports_each_run_time_dependency_and_nothing_else():
     assert imported_names() == {package.name for package in RUNTIME}
 
 
-@pytest.mark.parametrize("package", RUNTIME + COURSE, ids=lambda package: package.name)
+@pytest.mark.parametrize("package", ALL, ids=lambda package: package.name)
 def test_the_readme_gives_the_reason_for_each_dependency(package):
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     reasons = [re.sub(r"\W+", " ", line) for line in lines if f"`{package.name}`" in line]
