@@ -67,7 +67,7 @@ def plot_ladder(rungs: Mapping[str, float], title: str, floor: float | None = No
     axes.invert_yaxis()
     lowest, highest = min(rungs.values()), max(rungs.values())
     axes.set_xlim(0.7 * min(lowest, floor or lowest), 2 * highest)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())
     if floor is None:
