@@ -110,9 +110,8 @@ def reverse(x: Tensor, lengths: Tensor) -> Tensor:
         x: (B, S, D).
         lengths: (B,).
     """
-    places = (lengths[:, None] - 1 - torch.arange(x.shape[1], device=x.device)) % x.shape[
-        1
-    ]  # (B, S); what fills up stays behind
+    S = x.shape[1]
+    places = (lengths[:, None] - 1 - torch.arange(S, device=x.device)) % S  # (B, S); what fills up stays behind
     return x.gather(1, places[..., None].expand_as(x))
 
 
