@@ -86,6 +86,7 @@ def train(preset: str | None, out: Path, resume: bool, **options: Any) -> None:
 @click.option("--temperature", default=0.5, help="Below 1 safer, above 1 bolder; 0 takes the most probable.")
 @click.option("--top-k", type=int, help="Choose among the k most probable tokens.")
 @click.option("--top-p", default=0.9, help="Choose among the most probable tokens that together have probability p.")
+@click.option("--min-p", type=float, help="Choose among tokens at least this many times as probable as the best.")
 @click.option("--seed", default=0, help="The same seed, the same text.")
 def sample(folder: Path, prompt: str, count: int, tokens: int, seed: int, **rules: Any) -> None:
     """Let a trained model write, and watch it."""

@@ -107,6 +107,14 @@ def test_sampling_is_seeded_and_streams(trained):
     assert first == again != other
 
 
+def test_min_p_of_1_writes_what_is_most_probable(trained):
+    sure, greedy = (
+        succeed("sample", "--run", trained, "--tokens", 30, *rule)
+        for rule in (["--min-p", 1, "--temperature", 1], ["--temperature", 0])
+    )
+    assert sure == greedy
+
+
 def test_eval_takes_other_texts(trained, tmp_path):
     (tmp_path / "other.txt").write_text("Quite another text.\n" * 100)
     assert "bits per character" in succeed("eval", "--run", trained, "-c", tmp_path / "other.txt")
@@ -133,6 +141,7 @@ def test_data(text):
         (["sample", "--run", "nowhere"], "there is no run in nowhere; train one with"),
         (["sample", "--top-k", "0"], "k must be at least 1"),
         (["sample", "--top-p", "1.5"], "at most 1"),
+        (["sample", "--min-p", "1.5"], "from 0 to 1, not 1.5"),
         (["sample", "--temperature", "-1"], "must be 0 or more"),
         (["eval", "--run", "nowhere"], "there is no run in nowhere"),
         (["data", "englisch"], "there is no corpus"),

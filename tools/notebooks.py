@@ -25,6 +25,7 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+WIDGET = "application/vnd.jupyter.widget-view+json"
 SECONDS_A_CELL = 180
 
 
@@ -81,6 +82,8 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
     for cell in normal.cells:
         tags = cell.metadata.get("tags")
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        if cell.cell_type == "code":  # a widget without its kernel cannot be shown, and its name is new each time
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
     return normal
 
 
