@@ -45,34 +45,35 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
         targets: the right classes (...), or for each example a distribution over the classes (..., V).
 
     Raises:
-        MinigptError: the shapes do not fit, there are no examples, a class is outside the vocabulary, or a target is no
-            distribution.
+        MinigptError: the shapes do not fit, there are no examples, a class is outside the vocabulary, a target is no
+            distribution, or a logit is no number.
     """
-    log_probs = log_softmax(logits)
-    if targets.is_floating_point():
-        check_distributions(targets, logits.shape)
-        # What has no share in the target does not count, even where the model holds it for impossible.
-        return -(targets * log_probs.masked_fill(targets == 0, 0.0)).sum(dim=-1).mean()
-    check_classes(targets, logits.shape)
-    return -log_probs.gather(-1, targets[..., None]).mean()
+    targets, log_probs = as_distributions(targets, logits), log_softmax(logits)
+    if log_probs.isnan().any():
+        raise MinigptError("a logit is no number, or no class is possible: lower the learning rate, or mend the mask")
+    # What has no share in the target does not count, even where the model holds it for impossible.
+    return -(targets * log_probs.masked_fill(targets == 0, 0.0)).sum(dim=-1).mean()
 
 
 def cross_entropy_gradient(logits: Tensor, targets: Tensor) -> Tensor:
     """The slope of each example's loss with its logits (..., V): the prediction minus the target, p - t.
 
-    Args:
-        logits: (..., V).
-        targets: the right classes (...), or distributions (..., V).
+    The arguments are those of `cross_entropy`.
+    """
+    return log_softmax(logits).exp() - as_distributions(targets, logits)
+
+
+def as_distributions(targets: Tensor, logits: Tensor) -> Tensor:
+    """Targets as distributions (..., V): a class becomes the one that has it for certain.
 
     Raises:
-        MinigptError: see `cross_entropy`.
+        MinigptError: they are no targets for logits of this shape.
     """
     if targets.is_floating_point():
         check_distributions(targets, logits.shape)
-    else:
-        check_classes(targets, logits.shape)
-        targets = F.one_hot(targets, logits.shape[-1])
-    return log_softmax(logits).exp() - targets
+        return targets
+    check_classes(targets, logits.shape)
+    return F.one_hot(targets.long(), logits.shape[-1]).to(logits.dtype)
 
 
 def check_classes(targets: Tensor, shape: torch.Size) -> None:
@@ -186,16 +187,6 @@ def smooth(probabilities: Tensor, epsilon: float) -> Tensor:
     return (1 - epsilon) * probabilities + epsilon / probabilities.shape[-1]
 
 
-def one_hot_like(logits: Tensor, targets: Tensor) -> Tensor:
-    """Labels as distributions (..., V) of the logits' type, with all probability on the right class.
-
-    Raises:
-        MinigptError: the logits (..., V) and the targets (...) do not fit.
-    """
-    check_classes(targets, logits.shape)
-    return F.one_hot(targets, logits.shape[-1]).to(logits.dtype)
-
-
 def label_smoothing_loss(logits: Tensor, targets: Tensor, epsilon: float) -> Tensor:
     """Mean cross-entropy to smoothed labels, in nats (Szegedy et al. 2016, section 7).
 
@@ -209,7 +200,7 @@ def label_smoothing_loss(logits: Tensor, targets: Tensor, epsilon: float) -> Ten
     Raises:
         MinigptError: the logits and targets do not fit, or epsilon is not from 0 to below 1.
     """
-    return cross_entropy(logits, smooth(one_hot_like(logits, targets), epsilon))
+    return cross_entropy(logits, smooth(as_distributions(targets, logits), epsilon))
 
 
 def label_smoothing_gradient(logits: Tensor, targets: Tensor, epsilon: float) -> Tensor:
@@ -217,7 +208,7 @@ def label_smoothing_gradient(logits: Tensor, targets: Tensor, epsilon: float) ->
 
     The arguments are those of `label_smoothing_loss`.
     """
-    return cross_entropy_gradient(logits, smooth(one_hot_like(logits, targets), epsilon))
+    return cross_entropy_gradient(logits, smooth(as_distributions(targets, logits), epsilon))
 
 
 def confidence_penalty_loss(logits: Tensor, targets: Tensor, beta: float) -> Tensor:
@@ -346,8 +337,7 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float:
     Raises:
         MinigptError: the logits and targets do not fit, or a logit is no number.
     """
-    if cross_entropy(logits, targets).isnan():
-        raise MinigptError("a logit is no number: no temperature can repair that, so train the model again")
+    cross_entropy(logits, targets)  # complains about what does not fit
     of_targets = logits.gather(-1, targets[..., None]).mean()
     low, high = 0.01, 100.0
     for _ in range(30):

@@ -92,6 +92,14 @@ def test_a_one_hot_distribution_is_its_class():
     torch.testing.assert_close(cross_entropy(logits, one_hot), cross_entropy(logits, targets))
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32])
+def test_classes_may_be_integers_of_any_size(dtype):
+    """As token files hold them."""
+    logits, targets = random_logits(5, 6), random_targets(5, classes=6)
+    assert cross_entropy(logits, targets.to(dtype)) == cross_entropy(logits, targets)
+    assert torch.equal(cross_entropy_gradient(logits, targets.to(dtype)), cross_entropy_gradient(logits, targets))
+
+
 @given(seeds)
 def test_cross_entropy_is_entropy_plus_divergence(seed):
     logits, truth = random_logits(5, 6, seed=seed), log_softmax(random_logits(5, 6, seed=seed + 2))
@@ -153,6 +161,11 @@ def test_bits_per_character_do_not_depend_on_how_a_text_is_cut():
         (lambda: cross_entropy(torch.zeros(2, 3), torch.ones(2, 3)), "does not sum to 1"),
         (lambda: cross_entropy(torch.zeros(1, 2), torch.tensor([[1.5, -0.5]])), "negative entry"),
         (lambda: cross_entropy(torch.zeros(2, 3), torch.ones(2)), "of the same shape"),
+        (lambda: cross_entropy(torch.zeros(2, 3), torch.full((2, 3), math.nan)), "does not sum to 1"),
+        (lambda: cross_entropy(torch.tensor([[math.nan, 0.0]]), torch.tensor([1])), "a logit is no number"),
+        (lambda: cross_entropy(torch.tensor([[math.inf, 0.0]]), torch.tensor([0])), "a logit is no number"),
+        (lambda: cross_entropy(torch.full((1, 2), -math.inf), torch.tensor([0])), "no class is possible"),
+        (lambda: cross_entropy_gradient(torch.zeros(2, 3), torch.tensor([0, 3])), "but there are 3 classes"),
         (lambda: weight_penalty([], -1.0), "strength of the penalty is -1"),
         (lambda: bits_per_character(1.0, 0.0), "covers 0.0 characters"),
     ],
@@ -314,10 +327,11 @@ def test_reliability_by_hand():
 
 
 def test_bins_are_closed_above_and_empty_ones_are_left_out():
-    log_probs = torch.tensor([[0.5, 0.5], [1.0, 0.0]], dtype=torch.float64).log()
-    bins = reliability(log_probs, torch.tensor([0, 0]), n_bins=10)
-    assert bins.confidence.tolist() == [0.5, 1.0]
-    assert bins.counts.tolist() == [1, 1]
+    """0.45 and 0.5 share the fifth of ten bins; nothing lies between them and the tenth."""
+    log_probs = torch.tensor([[0.5, 0.5, 0.0], [0.45, 0.3, 0.25], [1.0, 0.0, 0.0]], dtype=torch.float64).log()
+    bins = reliability(log_probs, torch.tensor([0, 0, 0]), n_bins=10)
+    assert bins.confidence.tolist() == pytest.approx([0.475, 1.0])
+    assert bins.counts.tolist() == [2, 1]
 
 
 def test_a_model_that_knows_the_truth_is_calibrated():
