@@ -226,7 +226,7 @@ class Value:
             gradient = np.ones_like(self.data)
         if np.shape(gradient) != self.shape:
             raise MinigptError(f"backward from shape {self.shape} needs a gradient of that shape, or sum() first")
-        slopes = {id(self): np.asarray(gradient)}
+        slopes = {id(self): np.asarray(gradient, self.data.dtype)}
         for value in reversed(self.graph()):
             slope = slopes.pop(id(value))  # complete: all that use this value were visited before
             value.grad = slope + (0 if value.parents or value.grad is None else value.grad)

@@ -312,6 +312,12 @@ def test_a_programs_precision_is_that_of_its_leaves(dtype):
     assert loss.data.dtype == x.grad.dtype == dtype
 
 
+def test_a_gradient_of_integers_leaves_slopes_that_are_floats():
+    x = Value([1.0, 2.0])
+    x.backward(np.array([1, 2]))
+    assert x.grad.dtype == np.float64
+
+
 def test_python_numbers_are_float64():
     assert Value(1.0).data.dtype == Value([1.0, 2.0]).data.dtype == np.float64
 
