@@ -21,7 +21,8 @@ import tiktoken
 import tokenizers as hugging_face
 from common import SHARED, best_of_turns, circumstances, read_text, record
 
-from minigpt.tokenizers import END_OF_TEXT, WORD_PATTERN, BytePairTokenizer, load_tokenizer, train_byte_pairs
+from minigpt.tokenizer_files import load_tokenizer, save_tokenizer
+from minigpt.tokenizers import END_OF_TEXT, WORD_PATTERN, BytePairTokenizer, train_byte_pairs
 
 ENTRIES, TURNS = 1024, 3
 
@@ -40,7 +41,7 @@ def train_theirs(text: str) -> hugging_face.Tokenizer:
 
 def encoders(tokenizer: BytePairTokenizer, folder: Path, text: str) -> dict[str, Callable]:
     """For each library a function that makes a fresh encoder with this vocabulary, ready to go."""
-    tokenizer.save(folder / "tokenizer.json")
+    save_tokenizer(tokenizer, folder / "tokenizer.json")
 
     def ours() -> Callable:
         fresh = BytePairTokenizer(tokenizer.merges, tokenizer.vocabulary, tokenizer.special)

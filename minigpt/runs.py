@@ -37,12 +37,12 @@ from minigpt.files import read_json, replacing, write_json
 from minigpt.ladder import simple_rungs
 from minigpt.plots import plot_kinds, plot_ladder, plot_log, save
 from minigpt.sampling import Sampler, generate
+from minigpt.tokenizer_files import load_tokenizer, save_tokenizer
 from minigpt.tokenizers import (
     ByteTokenizer,
     CharacterTokenizer,
     StreamDecoder,
     Tokenizer,
-    load_tokenizer,
     train_byte_pairs,
 )
 from minigpt.training import Process, Progress, Trainer, TrainingConfig, load_weights
@@ -196,7 +196,7 @@ def start_run(folder: Path, config: RunConfig, process: Process, *, resume: bool
     model = GPT(GPTConfig(vocabulary_size=tokenizer.vocabulary_size, **config.model)).to(process.device)
     trainer = Trainer(model, train, validation, tokenizer.end_of_text, config.training, folder, process, floor)
     if process.is_first:  # not before here, so that wrong settings leave no folder behind
-        tokenizer.save(folder / "tokenizer.json")
+        save_tokenizer(tokenizer, folder / "tokenizer.json")
         write_config(folder, config)
     if resume:
         trainer.resume()

@@ -2,30 +2,24 @@
 
 Built in chapter 9. Byte-pair encoding is a compression method (Gage 1994) that Sennrich et al. (2016, section 3.2)
 brought to language models; working on bytes, so that no text is out of vocabulary, and splitting the text into words
-first, are GPT-2's (Radford et al. 2019, section 2.2). Files are the `tokenizer.json` of Hugging Face's `tokenizers`,
-which loads them and gives the same ids. The docstrings show inputs and outputs, as minbpe's do. A corpus becomes ids by
-one convention: each document is `[end_of_text] + encode(document)`.
+first, are GPT-2's (Radford et al. 2019, section 2.2). The docstrings show inputs and outputs, as minbpe's do. A corpus
+becomes ids by one convention: each document is `[end_of_text] + encode(document)`. Files are in `tokenizer_files`.
 """
 
 import codecs
 import hashlib
 import heapq
-import json
 import operator
-import os
 import sys
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import chain
-from pathlib import Path
-from typing import Any
 
 import regex
 
 from minigpt.errors import MinigptError
-from minigpt.files import read_json, write_json
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -52,7 +46,10 @@ class Tokenizer(ABC):
         vocabulary_size: V, one more than the largest id.
         end_of_text: the id of "<|endoftext|>".
         special: the id of every special token; each stands for itself and is never split.
+        merges: pairs of tokens that become one, in the order in which they are tried; None where nothing is merged.
     """
+
+    merges: list[tuple[bytes, bytes]] | None = None
 
     def __init__(self, token_bytes: Mapping[int, bytes], special: Mapping[str, int]):
         self.special = dict(special)
@@ -111,19 +108,11 @@ class Tokenizer(ABC):
                 "decode ids with the tokenizer that made them, one text at a time"
             ) from None
 
-    def save(self, path: str | os.PathLike) -> None:
-        """Write the `tokenizer.json` that `load_tokenizer` and Hugging Face's `tokenizers` read."""
-        write_json(path, self.to_json())
-
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of the saved JSON in canonical form: equal fingerprints, equal ids."""
-        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()
-
-    @abstractmethod
-    def to_json(self) -> dict[str, Any]:
-        """The tokeniser as the value that `tokenizer.json` holds."""
+        """SHA-256 (hex) of all that decides the ids: equal fingerprints, equal ids."""
+        recipe = sorted(self._token_bytes.items()), sorted(self.special), self.merges
+        return hashlib.sha256(repr(recipe).encode()).hexdigest()
 
     @abstractmethod
     def _encode_ordinary(self, text: str, start: int) -> list[int]:
@@ -182,10 +171,6 @@ class CharacterTokenizer(Tokenizer):
                 f"not in this tokenizer's vocabulary of {len(self._ids)} characters; "
                 "remove it, or use a byte or byte-pair tokenizer"
             ) from None
-
-    def to_json(self) -> dict[str, Any]:
-        # Byte-pair encoding with no merges, on characters: there is no pre-tokeniser that would make bytes of them.
-        return tokenizer_json(self._ids, [], self.special, splitter=None, decoder={"type": "Fuse"})
 
 
 class BytePairTokenizer(Tokenizer):
@@ -260,12 +245,6 @@ class BytePairTokenizer(Tokenizer):
                 "use one whose vocabulary has all 256 bytes"
             ) from None
 
-    def to_json(self) -> dict[str, Any]:
-        symbols = {token: to_symbols(token) for token in self.vocabulary}
-        vocabulary = {symbols[token]: id for token, id in self.vocabulary.items()}
-        merges = [f"{symbols[left]} {symbols[right]}" for left, right in self.merges]
-        return tokenizer_json(vocabulary, merges, self.special, splitter=dict(BYTE_LEVEL), decoder=dict(BYTE_LEVEL))
-
 
 class ByteTokenizer(BytePairTokenizer):
     """The bytes of UTF-8: byte b has id b, and end-of-text has id 256.
@@ -330,9 +309,6 @@ def merge_by_rank(ids: Sequence[int], ranks: Mapping[tuple[int, int], tuple[int,
             if i >= 0 and after[i] < end and (pair := (ids[i], ids[after[i]])) in ranks:
                 heapq.heappush(heap, (ranks[pair][0], i))
     return [id for id in ids if id >= 0]
-
-
-# ---- Training ----
 
 
 def train_byte_pairs(texts: str | Iterable[str], vocabulary_size: int) -> BytePairTokenizer:
@@ -444,9 +420,6 @@ def neighbours(word: str) -> Iterator[str]:
     return map(operator.add, word, word[1:])
 
 
-# ---- Generation ----
-
-
 class StreamDecoder:
     """Decodes ids one at a time, and gives text as soon as it is whole.
 
@@ -466,166 +439,3 @@ class StreamDecoder:
     def finish(self) -> str:
         """End the text: U+FFFD for a character that was left half done, else nothing."""
         return self._decoder.decode(b"", final=True)
-
-
-# ---- Files ----
-
-BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-
-
-def byte_alphabet() -> list[str]:
-    """GPT-2's printable character for each byte (openai/gpt-2, `bytes_to_unicode`).
-
-    A byte that Latin-1 prints stands for itself; the other 68 take the code points from 256 on, in order.
-
-    >>> [byte_alphabet()[byte] for byte in b"a !"]
-    ['a', 'Ġ', '!']
-    """
-    printable = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
-    others = iter(range(256, 512))
-    return [chr(byte if byte in printable else next(others)) for byte in range(256)]
-
-
-SYMBOL_OF_BYTE = byte_alphabet()
-BYTE_OF_SYMBOL = {symbol: byte for byte, symbol in enumerate(SYMBOL_OF_BYTE)}
-
-
-def to_symbols(token: bytes) -> str:
-    """A token as the files write it.
-
-    >>> to_symbols(" né".encode())
-    'ĠnÃ©'
-    """
-    return "".join(SYMBOL_OF_BYTE[byte] for byte in token)
-
-
-def from_symbols(symbols: str) -> bytes:
-    """The token that the files write so: the inverse of `to_symbols`."""
-    return bytes(BYTE_OF_SYMBOL[symbol] for symbol in symbols)
-
-
-def tokenizer_json(
-    vocabulary: dict[str, int],
-    merges: list[str],
-    special: dict[str, int],
-    splitter: dict[str, Any] | None,
-    decoder: dict[str, Any],
-) -> dict[str, Any]:
-    """What Hugging Face's `tokenizers` (version 0.21 and others) reads as a BPE tokeniser."""
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    by_id = sorted((vocabulary | special).items(), key=lambda entry: entry[1])
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [
-            {"id": id, "content": token, **flags} for token, id in sorted(special.items(), key=lambda entry: entry[1])
-        ],
-        "normalizer": None,
-        "pre_tokenizer": splitter,
-        "post_processor": None,
-        "decoder": decoder,
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": False,
-            "vocab": dict(by_id),  # special tokens too: `tokenizers` gives ids of its own to those that are not here
-            "merges": merges,
-        },
-    }
-
-
-def load_tokenizer(path: str | os.PathLike) -> Tokenizer:
-    """Read a tokeniser: characters, bytes or byte pairs, ours or from elsewhere if byte-level like GPT-2's.
-
-    Args:
-        path: a `tokenizer.json`, or a folder that has one, or a folder with GPT-2's `vocab.json` and `merges.txt`.
-
-    Raises:
-        MinigptError: there is no such file, it is damaged, or its settings would give other ids than ours.
-    """
-    path = Path(path)
-    try:
-        if path.is_dir() and not (path / "tokenizer.json").exists() and (path / "vocab.json").exists():
-            return read_vocabulary_and_merges(path)
-        path = path / "tokenizer.json" if path.is_dir() else path
-        return parse_tokenizer(read_json(path))
-    except MinigptError as error:
-        raise error if str(path) in str(error) else MinigptError(f"{path} cannot be used: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OSError) as error:
-        raise MinigptError(
-            f"{path} is not a tokenizer that minigpt can read ({type(error).__name__}: {error}); "
-            "give a tokenizer.json of a byte-level BPE, or a folder with GPT-2's vocab.json and merges.txt"
-        ) from None
-
-
-def read_vocabulary_and_merges(folder: Path) -> BytePairTokenizer:
-    """Read the two files of GPT-2: tokens with their ids, and a merge a line."""
-    lines = (folder / "merges.txt").read_text(encoding="utf-8").split("\n")
-    if lines[0].startswith("#version"):  # only here: "# #" further down is a merge
-        del lines[0]
-    vocabulary = read_json(folder / "vocab.json")
-    special = {token: id for token, id in vocabulary.items() if token == END_OF_TEXT}
-    return parse_byte_pairs([line.rstrip("\r") for line in lines if line.strip()], vocabulary, special)
-
-
-def parse_tokenizer(value: dict[str, Any]) -> Tokenizer:
-    """A tokeniser from the value of a `tokenizer.json`."""
-    check_settings(value)
-    vocabulary, merges = value["model"]["vocab"], value["model"]["merges"]
-    special = {token["content"]: token["id"] for token in value.get("added_tokens") or []}
-    if value.get("pre_tokenizer"):
-        return parse_byte_pairs(merges, vocabulary, special)
-    by_id = sorted(vocabulary, key=vocabulary.get)
-    tokenizer = CharacterTokenizer(token for token in by_id if token not in special)
-    if tokenizer.to_json()["model"]["vocab"] != vocabulary:
-        raise MinigptError("its characters are not numbered as minigpt does; make the tokenizer again from the text")
-    return tokenizer
-
-
-def parse_byte_pairs(
-    merges: Iterable[str | Sequence[str]], vocabulary: Mapping[str, int], special: Mapping[str, int]
-) -> BytePairTokenizer:
-    """A byte-pair tokeniser from what files hold: merges as "a b" or as ["a", "b"], and tokens in GPT-2's alphabet."""
-    if not all(type(id) is int and id >= 0 for id in [*vocabulary.values(), *special.values()]):
-        raise ValueError("token ids are whole numbers from 0 on")
-    ordinary = {from_symbols(token): id for token, id in vocabulary.items() if token not in special}
-    pairs = (merge.split(" ") if isinstance(merge, str) else merge for merge in merges)
-    return BytePairTokenizer(
-        [(from_symbols(left), from_symbols(right)) for left, right in pairs], vocabulary=ordinary, special=special
-    )
-
-
-def check_settings(value: dict[str, Any]) -> None:
-    """Refuse every setting of a `tokenizer.json` that would give other ids than ours.
-
-    Text is either split as GPT-2 does, or has no merges. A ByteLevel post-processor may stay: it leaves ids alone.
-    """
-    model, splitter = value["model"], value.get("pre_tokenizer")
-    foreign = [name for name in ("normalizer", "truncation", "padding") if value.get(name)]
-    model_settings = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges")
-    foreign += [name for name in model_settings if model.get(name)]
-    if model.get("type", "BPE") != "BPE":
-        foreign.append(f"model {model['type']}")
-    if model.get("merges") if splitter is None else not splits_like_gpt2(splitter):
-        foreign.append("pre_tokenizer")
-    if (value.get("post_processor") or BYTE_LEVEL)["type"] != "ByteLevel":
-        foreign.append("post_processor")
-    for token in value.get("added_tokens") or []:
-        flags = [flag for flag in ("single_word", "lstrip", "rstrip") if token.get(flag)]
-        foreign += [f"{flag} of {token['content']!r}" for flag in flags]
-    if foreign:
-        raise MinigptError(
-            f"its settings ({', '.join(foreign)}) are not those of GPT-2's byte-level BPE; "
-            "choose a tokenizer of that kind, or train one with minigpt"
-        )
-
-
-def splits_like_gpt2(splitter: dict[str, Any]) -> bool:
-    """Whether a pre-tokeniser is GPT-2's: its pattern, and no space put before the text."""
-    return splitter["type"] == "ByteLevel" and splitter.get("use_regex", True) and not splitter["add_prefix_space"]

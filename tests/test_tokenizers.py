@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigpt.errors import MinigptError
+from minigpt.tokenizer_files import load_tokenizer, save_tokenizer, to_json
 from minigpt.tokenizers import (
     END_OF_TEXT,
     WORD_PATTERN,
@@ -22,7 +23,6 @@ from minigpt.tokenizers import (
     ByteTokenizer,
     CharacterTokenizer,
     StreamDecoder,
-    load_tokenizer,
     split_words,
     train_byte_pairs,
 )
@@ -61,7 +61,7 @@ def some_text() -> st.SearchStrategy[str]:
 
 
 def saved(tokenizer, folder: Path) -> hugging_face.Tokenizer:
-    tokenizer.save(folder / "tokenizer.json")
+    save_tokenizer(tokenizer, folder / "tokenizer.json")
     return hugging_face.Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
@@ -261,7 +261,7 @@ def test_training_compresses():
 
 @pytest.mark.parametrize("tokenizer", [ByteTokenizer(), TRAINED, CHARACTERS], ids=repr)
 def test_a_saved_tokenizer_is_read_back_the_same(tmp_path, tokenizer):
-    tokenizer.save(tmp_path / "tokenizer.json")
+    save_tokenizer(tokenizer, tmp_path / "tokenizer.json")
     for path in (tmp_path, tmp_path / "tokenizer.json"):
         again = load_tokenizer(path)
         assert again.fingerprint == tokenizer.fingerprint
@@ -371,7 +371,7 @@ def test_a_byte_that_a_foreign_vocabulary_lacks_is_named():
 
 def edited(path: list[str], value) -> str:
     """A good tokenizer.json with one value changed."""
-    document = BytePairTokenizer([(b"a", b"b")]).to_json()
+    document = to_json(BytePairTokenizer([(b"a", b"b")]))
     inner = document
     for name in path[:-1]:
         inner = inner[name]
@@ -381,7 +381,7 @@ def edited(path: list[str], value) -> str:
 
 DAMAGED = {
     "empty": "",
-    "cut short": json.dumps(TRAINED.to_json())[:5000],
+    "cut short": json.dumps(to_json(TRAINED))[:5000],
     "not a dictionary": "[1, 2]",
     "no model": "{}",
     "too deep": "[" * 100_000,
@@ -394,7 +394,7 @@ DAMAGED = {
     "not in the alphabet": edited(["model", "vocab"], {"a b": 0}),
     "two tokens with one id": edited(["model", "vocab"], {"a": 0, "b": 1, "ab": 1}),
     "added token without id": edited(["added_tokens"], [{"content": "<x>"}]),
-    "characters out of order": json.dumps(CHARACTERS.to_json()).replace('"a": ', '"a": 1'),
+    "characters out of order": json.dumps(to_json(CHARACTERS)).replace('"a": ', '"a": 1'),
 }
 
 
@@ -429,7 +429,7 @@ def test_settings_that_would_give_other_ids_are_refused_by_name(tmp_path, path, 
 
 
 def test_characters_with_a_normalizer_are_refused(tmp_path):
-    value = CHARACTERS.to_json() | {"normalizer": {"type": "Lowercase"}}
+    value = to_json(CHARACTERS) | {"normalizer": {"type": "Lowercase"}}
     (tmp_path / "tokenizer.json").write_text(json.dumps(value), encoding="utf-8")
     with pytest.raises(MinigptError, match=r"its settings \(normalizer\)"):
         load_tokenizer(tmp_path)
