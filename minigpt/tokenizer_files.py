@@ -54,7 +54,7 @@ def save_tokenizer(tokenizer: Tokenizer, path: str | os.PathLike) -> None:
 
 def to_json(tokenizer: Tokenizer) -> dict[str, Any]:
     """A tokeniser as the value that `tokenizer.json` holds."""
-    if not isinstance(tokenizer, BytePairTokenizer):
+    if tokenizer.merges is None:
         # Byte-pair encoding with no merges, on characters: there is no pre-tokeniser that would make bytes of them.
         vocabulary = {character: id for id, character in enumerate(tokenizer.characters)}
         return tokenizer_json(vocabulary, [], tokenizer.special, splitter=None, decoder={"type": "Fuse"})
