@@ -15,13 +15,17 @@ Shapes: B batch, T time, V vocabulary, D width, H heads.
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from minigpt.errors import MinigptError
+from minigpt.files import read_json
 from minigpt.language_model import LanguageModel
 
 SHARPNESS = 10.0  # the largest attention logit of normalised queries and keys: enough to pick one among hundreds
@@ -173,24 +177,33 @@ class CausalSelfAttention(nn.Module):
         self.queries_keys_values = nn.Linear(config.width, 3 * config.width, bias=config.biases)
         self.projection = nn.Linear(config.width, config.width, bias=config.biases)
 
-    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor] | None, cache: LayerCache | None) -> Tensor:
-        B, T, D = x.shape
-        H, width = self.config.n_heads, self.config.head_width
+    @property
+    def scale(self) -> float:
+        """What the products of queries and keys are multiplied by."""
+        return SHARPNESS / self.config.head_width if self.config.qk_norm else self.config.head_width**-0.5
+
+    def heads(
+        self, x: Tensor, rotation: tuple[Tensor, Tensor] | None, cache: LayerCache | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, H, T, D / H) of the tokens x (B, T, D), and keys and values of all read so far."""
+        (B, T, _), H, width = x.shape, self.config.n_heads, self.config.head_width
         heads = self.queries_keys_values(x).view(B, T, 3 * H, width).transpose(1, 2)  # (B, 3 H, T, D / H)
         queries, keys, values = heads.split(H, dim=1)
-        scale = None
         if self.config.qk_norm:
             queries, keys = F.rms_norm(queries, (width,)), F.rms_norm(keys, (width,))
-            scale = SHARPNESS / width
         if rotation is not None:
             queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
         if cache is not None:
             keys, values = cache.extend(keys, values)
         if self.config.key_shift:
             keys = shift(keys)
+        return queries, keys, values
+
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor] | None, cache: LayerCache | None) -> Tensor:
         # New tokens see each other causally. With a cache they come one at a time, and each sees everything.
-        mixed = F.scaled_dot_product_attention(queries, keys, values, is_causal=T > 1, scale=scale)
-        return self.projection(mixed.transpose(1, 2).reshape(B, T, D))
+        causal = x.shape[1] > 1
+        found = F.scaled_dot_product_attention(*self.heads(x, rotation, cache), is_causal=causal, scale=self.scale)
+        return self.projection(found.transpose(1, 2).reshape(x.shape))
 
 
 class MLP(nn.Module):
@@ -358,3 +371,91 @@ class GPT(nn.Module, LanguageModel):
             looked_up += self.position_embedding.weight.numel()
         attention = 12 * self.config.n_layers * self.config.width * self.context_length
         return 6 * (self.n_parameters - looked_up) + attention
+
+
+GPT2_NAMES = {
+    "blocks": "h",
+    "attention.queries_keys_values": "attn.c_attn",
+    "attention.projection": "attn.c_proj",
+    "mlp.expansion": "mlp.c_fc",
+    "mlp.projection": "mlp.c_proj",
+    "attention_norm": "ln_1",
+    "mlp_norm": "ln_2",
+    "final_norm": "ln_f",
+    "position_embedding": "wpe",
+    "embedding": "wte",
+    "head": "lm_head",
+}
+"""What GPT-2's published files call the parts of our GPT, to be replaced in this order."""
+
+GPT2_SETTINGS = {
+    "model_type": "gpt2",
+    "activation_function": "gelu_new",
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+}
+"""What `config.json` must say where it says anything: our block does it in this way only."""
+
+
+def read_gpt2_config(path: Path) -> GPTConfig:
+    """The settings in a published `config.json`.
+
+    Raises:
+        MinigptError: it is missing or damaged, lacks a size, or asks for what our block cannot do.
+    """
+    facts = read_json(path)
+    for name, only in GPT2_SETTINGS.items():
+        if facts.get(name, only) != only:
+            raise MinigptError(f"{path} sets {name} to {facts[name]!r}, but a GPT-2 is read with {only!r} only")
+    try:
+        return GPTConfig(
+            vocabulary_size=facts["vocab_size"],
+            context_length=facts["n_positions"],
+            n_layers=facts["n_layer"],
+            n_heads=facts["n_head"],
+            width=facts["n_embd"],
+            mlp_width=facts.get("n_inner"),
+            norm_epsilon=facts.get("layer_norm_epsilon", 1e-5),
+            **GPT2 | {"tied_embeddings": facts.get("tie_word_embeddings", True)},
+        )
+    except KeyError as error:
+        raise MinigptError(f"{path} lacks {error.args[0]!r}: it is no config.json of a GPT-2") from None
+
+
+@torch.no_grad()
+def load_gpt2(folder: str | Path) -> GPT:
+    """A GPT with the weights of a GPT-2 as it is published (Radford et al. 2019, in Hugging Face's format).
+
+    Args:
+        folder: with `config.json` and `model.safetensors`. Names may begin with `transformer.`; stored causal masks
+            and a copy of the tied head are passed over.
+
+    Raises:
+        MinigptError: a file is missing or damaged, or a tensor is missing, surplus or of another shape.
+    """
+    path = Path(folder) / "model.safetensors"
+    model = GPT(read_gpt2_config(Path(folder) / "config.json"))
+    try:
+        tensors = {name.removeprefix("transformer."): tensor for name, tensor in load_file(path).items()}
+    except (SafetensorError, OSError) as error:
+        raise MinigptError(f"{path} cannot be read ({error}): check the path, or fetch it again") from None
+    if model.config.tied_embeddings:
+        tensors.pop("lm_head.weight", None)
+    for ours, parameter in model.named_parameters():
+        name = ours
+        for part, published in GPT2_NAMES.items():
+            name = name.replace(part, published)
+        if name not in tensors:
+            raise MinigptError(f"{path} lacks the tensor {name}: is config.json another model's?")
+        tensor = tensors.pop(name)
+        place = parameter.t() if ".c_" in name else parameter  # GPT-2's matrices stand the other way round
+        if tensor.shape != place.shape:
+            raise MinigptError(
+                f"{path} holds {name} with the shape {tuple(tensor.shape)}, but by config.json it is"
+                f" {tuple(place.shape)}: take both files from one place"
+            )
+        place.copy_(tensor)
+    for name in tensors:
+        if not name.endswith((".attn.bias", ".attn.masked_bias")):  # the causal mask needs no storing
+            raise MinigptError(f"{path} has a tensor {name}, which a GPT-2 of this config.json has no place for")
+    return model.eval()

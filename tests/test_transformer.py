@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from minigpt.errors import MinigptError
 from minigpt.sampling import Sampler, complete
-from minigpt.transformer import GPT, GPT2, GPTConfig, rotary_angles, rotate, shift
+from minigpt.transformer import GPT, GPT2, GPTConfig, load_gpt2, rotary_angles, rotate, shift
 
-GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden" / "gpt2"
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ROOT / "data" / "gpt2-tiny"
+GOLDEN = ROOT.parent / "shared" / "golden"
 SMALL = GPTConfig(vocabulary_size=50, context_length=24, n_layers=2, n_heads=4, width=32)
 RECIPES = {"modern": SMALL, "gpt2": replace(SMALL, **GPT2), "tied": replace(SMALL, tied_embeddings=True)}
 every_recipe = pytest.mark.parametrize("config", RECIPES.values(), ids=RECIPES)
@@ -38,61 +40,100 @@ def some_ids(*shape, seed=1):
 # Beside others
 
 
-@pytest.fixture(scope="module")
-def published():
-    if not GOLDEN.exists():
+def check_golden(folder, golden):
+    """The logits of a stored GPT-2 on its own ids, within what float32 allows (../shared/golden/README.md)."""
+    difference = load_gpt2(folder)(golden["input_ids"]) - golden["logits"]
+    read = golden["attention_mask"].bool() if "attention_mask" in golden else ...
+    assert difference[read].abs().max() < 2e-4
+
+
+def test_published_logits_of_the_tiny_gpt2():
+    check_golden(TINY, load_file(TINY / "expected.safetensors"))
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gpt2_hub_layout"])
+def test_published_logits_and_greedy_tokens(name):
+    folder = GOLDEN / name
+    if not folder.exists():
         pytest.skip(f"the golden checkpoints are not at {GOLDEN}")
-    facts = json.loads((GOLDEN / "config.json").read_text())
-    config = GPTConfig(
-        vocabulary_size=facts["vocab_size"],
-        context_length=facts["n_positions"],
-        n_layers=facts["n_layer"],
-        n_heads=facts["n_head"],
-        width=facts["n_embd"],
-        mlp_width=facts["n_inner"],
-        norm_epsilon=facts["layer_norm_epsilon"],
-        **GPT2,
-    )
-    return load_gpt2(GPT(config), load_file(GOLDEN / "model.safetensors")).eval()
-
-
-def load_gpt2(model, tensors):
-    """Put the tensors of a published GPT-2 into our GPT: its matrices stand the other way round."""
-    names = {
-        "embedding": "wte",
-        "position_embedding": "wpe",
-        "final_norm": "ln_f",
-        "attention_norm": "ln_1",
-        "mlp_norm": "ln_2",
-        "queries_keys_values": "attn.c_attn",
-        "attention.projection": "attn.c_proj",
-        "expansion": "mlp.c_fc",
-        "mlp.projection": "mlp.c_proj",
-    }
-    weights = {}
-    for ours in model.state_dict():
-        module, kind = ours.rsplit(".", 1)
-        block = module.split(".")[1] if module.startswith("blocks") else None
-        inside = module.split(".", 2)[2] if block else module
-        theirs = "wte" if module == "head" else names.get(inside) or names[inside.rsplit(".", 1)[-1]]
-        tensor = tensors[f"transformer.{f'h.{block}.' if block else ''}{theirs}.{kind}"]
-        transposed = block and kind == "weight" and tensor.ndim == 2
-        weights[ours] = tensor.T if transposed else tensor
-    model.load_state_dict(weights)
-    return model
-
-
-def test_published_logits_of_gpt2(published):
-    golden = load_file(GOLDEN / "golden.safetensors")
-    logits = published(golden["input_ids"])
-    read = golden["attention_mask"].bool()
-    assert (logits - golden["logits"])[read].abs().max() < 2e-4
-
-
-def test_published_greedy_tokens_of_gpt2(published):
-    for case in json.loads((GOLDEN / "golden.json").read_text())["greedy"]:
-        ids = complete(published, torch.tensor([case["prompt"]]), len(case["continuation"]), Sampler(temperature=0))
+    check_golden(folder, load_file(folder / "golden.safetensors"))
+    model = load_gpt2(folder)
+    for case in json.loads((folder / "golden.json").read_text())["greedy"]:
+        ids = complete(model, torch.tensor([case["prompt"]]), len(case["continuation"]), Sampler(temperature=0))
         assert ids[0].tolist() == case["continuation"]
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_new_gpt2s_of_hugging_face(tied, seed, tmp_path):
+    transformers = pytest.importorskip("transformers", reason="transformers is in the extra 'reference'")
+    torch.manual_seed(seed)
+    sizes = {"vocab_size": 61 + seed, "n_positions": 20, "n_layer": 1 + seed, "n_head": 3, "n_embd": 12}
+    theirs = transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes, tie_word_embeddings=tied)).eval()
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter.normal_(std=0.3)
+        theirs.save_pretrained(tmp_path)
+        ids = torch.randint(61, (3, 20))
+        torch.testing.assert_close(load_gpt2(tmp_path)(ids), theirs(ids).logits, atol=2e-4, rtol=0)
+
+
+def copy_of_tiny(folder, settings=(), change=None):
+    """The tiny GPT-2 with some settings, and the dictionary of its tensors, changed."""
+    facts = json.loads((TINY / "config.json").read_text()) | dict(settings)
+    (folder / "config.json").write_text(json.dumps({name: value for name, value in facts.items() if value != "gone"}))
+    tensors = load_file(TINY / "model.safetensors")
+    (change or dict)(tensors)
+    save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
+def hub_layout(tensors):
+    for name in list(tensors):
+        tensors[name.removeprefix("transformer.")] = tensors.pop(name)
+    for layer in range(3):
+        tensors[f"h.{layer}.attn.bias"] = torch.ones(1, 1, 44, 44).tril()
+        tensors[f"h.{layer}.attn.masked_bias"] = torch.tensor(-1e4)
+    tensors["lm_head.weight"] = tensors["wte.weight"].clone()
+
+
+def test_other_layouts_of_the_same_checkpoint_give_the_same_logits(tmp_path):
+    ids = torch.arange(44)[None]
+    assert torch.equal(load_gpt2(copy_of_tiny(tmp_path, change=hub_layout))(ids), load_gpt2(TINY)(ids))
+
+
+C_ATTN = "transformer.h.1.attn.c_attn.weight"
+
+
+@pytest.mark.parametrize(
+    ("settings", "change", "complaint"),
+    [
+        ({}, lambda t: t.pop(C_ATTN), r"lacks the tensor h\.1\.attn\.c_attn\.weight"),
+        ({}, lambda t: t.update({"transformer.h.0.extra": torch.ones(1)}), r"has a tensor h\.0\.extra"),
+        ({}, lambda t: t.update({C_ATTN: t[C_ATTN].T.contiguous()}), r"c_attn\.weight with the shape \(90, 30\), but"),
+        ({"n_layer": 2}, None, r"has a tensor h\.2\.\S+, which a GPT-2 of this config\.json has no place for"),
+        ({"tie_word_embeddings": False}, None, r"lacks the tensor lm_head\.weight"),
+        ({"activation_function": "relu"}, None, "sets activation_function to 'relu', but .* 'gelu_new' only"),
+        ({"scale_attn_by_inverse_layer_idx": True}, None, "sets scale_attn_by_inverse_layer_idx to True"),
+        ({"model_type": "gpt3"}, None, "sets model_type to 'gpt3'"),
+        ({"n_embd": "gone"}, None, "lacks 'n_embd'"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused(settings, change, complaint, tmp_path):
+    with pytest.raises(MinigptError, match=complaint):
+        load_gpt2(copy_of_tiny(tmp_path, settings, change))
+
+
+def test_a_checkpoint_that_is_missing_or_damaged_is_refused(tmp_path):
+    with pytest.raises(MinigptError, match=r"there is no file .*config\.json"):
+        load_gpt2(tmp_path)
+    weights = copy_of_tiny(tmp_path) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(MinigptError, match=r"model\.safetensors cannot be read"):
+        load_gpt2(tmp_path)
+    weights.unlink()
+    with pytest.raises(MinigptError, match=r"model\.safetensors cannot be read"):
+        load_gpt2(tmp_path)
 
 
 @torch.no_grad()
