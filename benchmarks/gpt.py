@@ -20,8 +20,8 @@ from common import best_of_turns, circumstances, record
 from torch import Tensor
 from x_transformers import AutoregressiveWrapper, Decoder, TransformerWrapper
 
+from minigpt.devices import best_device
 from minigpt.sampling import Sampler, complete
-from minigpt.training import best_device
 from minigpt.transformer import GPT, GPT2, GPTConfig
 
 SIZES = {

@@ -1,4 +1,4 @@
-"""The GPT beside the best n-gram model and an LSTM that get the same time, on the same held-out tales.
+"""The GPT beside the best n-gram model and an LSTM that get the same time, on the same held-out text.
 
     python benchmarks/same_time.py [--run runs/default] [--json FILE] [--ladder FILE]
 
@@ -74,7 +74,7 @@ def ngrams(name: str, tokenizer: Tokenizer, train: Tokens, validation: Tokens, s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--run", type=Path, default=Path("runs/default"), help="a finished run on Tales")
+    parser.add_argument("--run", type=Path, default=Path("runs/default"), help="a finished run")
     parser.add_argument("--json", type=Path, help="also write the figures, the machine and the versions here")
     parser.add_argument("--ladder", type=Path, help="draw the ladder here, as PNG")
     arguments = parser.parse_args()
@@ -84,8 +84,10 @@ def main() -> None:
     corpus = open_corpus(config.corpus)
     sizes = cache_folder(), config.train_characters, config.validation_characters
     train, validation = prepare(corpus, tokenizer, *sizes)
-    texts = [tokenizer.decode(document) for document in split_documents(validation)]
-    floor = floor_bits_per_character(texts, TALES[config.corpus])
+    floor = None
+    if config.corpus in TALES:
+        texts = [tokenizer.decode(document) for document in split_documents(validation)]
+        floor = floor_bits_per_character(texts, TALES[config.corpus])
     letters = CharacterTokenizer(corpus.alphabet())
     of_characters = ngrams("characters", letters, *prepare(corpus, letters, *sizes), seconds)
     rows = of_characters + ngrams("tokens", tokenizer, train, validation, seconds)
@@ -97,7 +99,7 @@ def main() -> None:
     best = min(rows[:-2], key=lambda row: row["bits_per_character"])
     rungs = {"uniform guessing": math.log2(letters.vocabulary_size)}
     rungs |= {row["model"]: row["bits_per_character"] for row in [*of_characters[:6], best, *rows[-2:]]}
-    print(f"{'the floor':<35}{floor:>11.4f}")
+    print(f"{'the floor':<35}{floor:>11.4f}" if floor else "the floor is unknown")
     record(arguments.json, **where, rows=rows, floor=floor, rungs=rungs)
     if arguments.ladder:
         title = f"From guessing to the floor: what {seconds / 60:.1f} minutes on two cores can learn"

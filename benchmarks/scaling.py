@@ -20,11 +20,12 @@ from tqdm.auto import tqdm
 from minigpt import tales
 from minigpt.corpora import cache_folder, open_corpus
 from minigpt.datasets import Tokens, prepare
+from minigpt.devices import processes
 from minigpt.evaluation import floor_bits_per_character, report_on_tales, score, split_documents, token_starts
 from minigpt.files import read_json, write_json
 from minigpt.runs import make_tokenizer
 from minigpt.tokenizers import Tokenizer
-from minigpt.training import Trainer, TrainingConfig, processes
+from minigpt.training import Trainer, TrainingConfig
 from minigpt.transformer import GPT, GPTConfig
 
 WIDTHS = (8, 16, 32, 64, 128, 256)

@@ -19,9 +19,10 @@ from tqdm.auto import tqdm
 
 from minigpt.corpora import cache_folder, open_corpus
 from minigpt.datasets import Tokens, prepare
+from minigpt.devices import Process
 from minigpt.evaluation import bits_per_character
 from minigpt.tokenizers import CharacterTokenizer
-from minigpt.training import Process, Progress, Trainer, TrainingConfig
+from minigpt.training import Progress, Trainer, TrainingConfig
 from minigpt.transformer import GPT, GPT2, GPTConfig
 
 STEPS, BATCH, CONTEXT, LEARNING_RATE, WARM_UP = 2000, 12, 64, 1e-3, 100

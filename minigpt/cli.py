@@ -1,4 +1,4 @@
-"""The command line: `minigpt train`, `sample`, `eval` and `data`.
+"""The command line: `minigpt train`, `sample`, `eval`, `export` and `data`.
 
 It only reads options and prints; the work is done elsewhere.
 """
@@ -52,19 +52,22 @@ def main() -> None:
 @click.option("--evaluations", type=int, help="How often to evaluate and to write a checkpoint.")
 @click.option("--compile/--no-compile", default=None, help="Use torch.compile where a compiler is present.")
 @click.option("--seed", type=int, help="Of the weights and the order of the data.")
+@click.option("--recipe", type=click.Choice(["modern", "gpt2"]), default="modern", help="How a block is built.")
 @click.option("--layers", "n_layers", type=int, help="Blocks.")
 @click.option("--heads", "n_heads", type=int, help="Attention heads in a block.")
 @click.option("--width", type=int, help="Width of the residual stream, D.")
 @click.option("--context", "context_length", type=int, help="Longest context, T, in tokens.")
-def train(preset: str | None, out: Path, resume: bool, **options: Any) -> None:
+def train(preset: str | None, out: Path, resume: bool, recipe: str, **options: Any) -> None:
     """Train a GPT; write its checkpoints, figures and samples to a folder."""
     from minigpt import runs
-    from minigpt.training import processes
+    from minigpt.devices import processes
+    from minigpt.transformer import GPT2
 
     given = {name: value for name, value in options.items() if value is not None}
     config = runs.preset(preset)
     changes: dict[str, Any] = {name: given.pop(name) for name in ("corpus", "tokenizer") if name in given}
     model = {name: given.pop(name) for name in ("n_layers", "n_heads", "width", "context_length") if name in given}
+    model |= GPT2 if recipe == "gpt2" else {}
     if "steps" in given and "seconds" not in given:
         given["seconds"] = None
     elif "seconds" in given:
@@ -80,6 +83,7 @@ def train(preset: str | None, out: Path, resume: bool, **options: Any) -> None:
 @click.option(
     "--out", "--run", "-r", "folder", type=RUN, default=Path("runs/default"), help="The run whose model writes."
 )
+@click.option("--model", type=RUN, help="Or: a folder with a published model, such as GPT-2.")
 @click.option("--prompt", "-p", default="", help="How the text begins.")
 @click.option("--count", "-n", default=1, help="How many texts.")
 @click.option("--tokens", default=400, help="At most this many tokens each.")
@@ -88,18 +92,32 @@ def train(preset: str | None, out: Path, resume: bool, **options: Any) -> None:
 @click.option("--top-p", default=0.9, help="Choose among the most probable tokens that together have probability p.")
 @click.option("--min-p", type=float, help="Choose among tokens at least this many times as probable as the best.")
 @click.option("--seed", default=0, help="The same seed, the same text.")
-def sample(folder: Path, prompt: str, count: int, tokens: int, seed: int, **rules: Any) -> None:
+def sample(folder: Path, model: Path | None, prompt: str, count: int, tokens: int, seed: int, **rules: Any) -> None:
     """Let a trained model write, and watch it."""
-    from minigpt.runs import load_run, stream
+    from minigpt.devices import best_device
+    from minigpt.runs import load_published, load_run, stream
     from minigpt.sampling import Sampler
-    from minigpt.training import best_device
 
     sampler = Sampler(**rules)
-    model, tokenizer, _ = load_run(folder, best_device())
+    device = best_device()
+    writer, tokenizer = load_published(model, device) if model else load_run(folder, device)[:2]
     for number in range(count):
-        for piece in stream(model, tokenizer, prompt, tokens, sampler, seed + number):
+        for piece in stream(writer, tokenizer, prompt, tokens, sampler, seed + number):
             click.echo(piece, nl=False)
         click.echo("\n" if number + 1 < count else "")
+
+
+@main.command()
+@click.option("--run", "-r", "folder", type=RUN, default=Path("runs/default"), help="The run whose model to write.")
+@click.option("--out", type=RUN, required=True, help="The folder to write it to.")
+def export(folder: Path, out: Path) -> None:
+    """Write a model of GPT-2's recipe as others read it: config.json, model.safetensors, tokenizer.json."""
+    from minigpt.family import export
+    from minigpt.runs import load_run
+
+    model, tokenizer, _ = load_run(folder)
+    export(model, tokenizer, out)
+    click.echo(f"{out} is a GPT-2 that transformers loads with AutoModelForCausalLM.from_pretrained({str(out)!r})")
 
 
 @main.command("eval")
@@ -108,8 +126,8 @@ def sample(folder: Path, prompt: str, count: int, tokens: int, seed: int, **rule
 @click.option("--characters", default=150_000, help="How many characters of an endless corpus.")
 def evaluate(folder: Path, corpus: str | None, characters: int) -> None:
     """Score a trained model on all held-out text: bits per character, and on Tales how far from the best."""
+    from minigpt.devices import best_device
     from minigpt.runs import describe_evaluation, evaluate_run
-    from minigpt.training import best_device
 
     click.echo(describe_evaluation(evaluate_run(folder, corpus, characters, best_device()), folder))
 

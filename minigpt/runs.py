@@ -19,10 +19,11 @@ from typing import Any
 import numpy
 import torch
 
-from minigpt import tales
+from minigpt import family, tales
 from minigpt.checkpoints import newest_checkpoint
 from minigpt.corpora import TALES, Corpus, cache_folder, open_corpus
 from minigpt.datasets import beginning, prepare, prepare_split
+from minigpt.devices import Process
 from minigpt.errors import MinigptError, unknown_name
 from minigpt.evaluation import (
     bits_per_character,
@@ -35,6 +36,7 @@ from minigpt.evaluation import (
 )
 from minigpt.files import read_json, replacing, write_json
 from minigpt.ladder import simple_rungs
+from minigpt.language_model import LanguageModel
 from minigpt.plots import plot_kinds, plot_ladder, plot_log, save
 from minigpt.sampling import Sampler, generate
 from minigpt.tokenizer_files import load_tokenizer, save_tokenizer
@@ -45,7 +47,7 @@ from minigpt.tokenizers import (
     Tokenizer,
     train_byte_pairs,
 )
-from minigpt.training import Process, Progress, Trainer, TrainingConfig, load_weights
+from minigpt.training import Progress, Trainer, TrainingConfig, load_weights
 from minigpt.transformer import GPT, GPTConfig
 
 SAMPLER = Sampler(temperature=0.5, top_p=0.9)
@@ -157,6 +159,21 @@ def load_run(folder: str | Path, device: torch.device | str = "cpu") -> tuple[GP
     model = GPT(GPTConfig(vocabulary_size=tokenizer.vocabulary_size, **config.model))
     load_weights(model, found[0])
     return model.to(device).eval(), tokenizer, config
+
+
+def load_published(folder: Path, device: torch.device) -> tuple[LanguageModel, Tokenizer]:
+    """A published model that can write, with its tokeniser.
+
+    Raises:
+        MinigptError: it cannot be loaded, or has no tokeniser that we can read.
+    """
+    model, tokenizer = family.load(folder)
+    if tokenizer is None:
+        raise MinigptError(
+            f"{folder} has no tokenizer.json (nor vocab.json with merges.txt, nor vocab.txt): put there the one"
+            " that the model was trained with"
+        )
+    return model.to(device), tokenizer
 
 
 def start_run(folder: Path, config: RunConfig, process: Process, *, resume: bool = False) -> dict[str, Any]:
@@ -271,7 +288,7 @@ def verdict(text: str, language: str) -> str:
 
 
 def stream(
-    model: GPT, tokenizer: Tokenizer, prompt: str, most_tokens: int, sampler: Sampler, seed: int
+    model: LanguageModel, tokenizer: Tokenizer, prompt: str, most_tokens: int, sampler: Sampler, seed: int
 ) -> Iterator[str]:
     """Let a model go on from a prompt, piece by piece, until the document ends.
 
@@ -280,7 +297,7 @@ def stream(
         know.
     """
     ids = [tokenizer.end_of_text, *tokenizer.encode(prompt)]
-    if len(ids) > model.context_length:
+    if model.context_length and len(ids) > model.context_length:
         raise MinigptError(
             f"the prompt has {len(ids) - 1} tokens, but the model's context holds {model.context_length - 1}:"
             " shorten it"

@@ -9,18 +9,14 @@ the rows of each batch are shared among the processes.
 import contextlib
 import json
 import math
-import os
-import shutil
-import signal
 import statistics
 import sys
 import time
-import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as distributed
@@ -30,12 +26,12 @@ from tqdm.auto import tqdm
 
 from minigpt.checkpoints import flatten, newest_checkpoint, save_checkpoint, unflatten
 from minigpt.datasets import Batches, Tokens
+from minigpt.devices import Interruption, Process, compiled, precision
 from minigpt.errors import MinigptError
 from minigpt.evaluation import bits_per_character
 from minigpt.files import replacing
 from minigpt.transformer import GPT
 
-Result = TypeVar("Result")
 WARM_UP_STEPS = 60
 SHOW_EVERY = 10
 PACE_STEPS = 50  # the last steps, whose median time is the pace
@@ -81,61 +77,6 @@ class TrainingConfig:
                 raise MinigptError(f"{name} is {value}, but must be positive")
 
 
-@dataclass(frozen=True)
-class Process:
-    """This process among those that train together.
-
-    Attributes:
-        rank: which one it is; the first writes the files.
-        world: how many there are.
-        device: what it computes on.
-    """
-
-    rank: int
-    world: int
-    device: torch.device
-
-    @property
-    def is_first(self) -> bool:
-        """Whether this one writes files and shows the progress."""
-        return self.rank == 0
-
-    def one_after_the_other(self, work: Callable[[], Result]) -> Result:
-        """Do some work in the first process, then in the others, who find what it left on the disk."""
-        if not self.is_first:
-            distributed.barrier()
-        result = work()
-        if self.is_first and self.world > 1:
-            distributed.barrier()
-        return result
-
-
-@contextlib.contextmanager
-def processes() -> Iterator[Process]:
-    """Find the device, and join the other processes when `torchrun` started several."""
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    device = best_device(int(os.environ.get("LOCAL_RANK", 0)))
-    if world == 1:
-        yield Process(0, 1, device)
-        return
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield Process(rank, world, device)
-    finally:
-        distributed.destroy_process_group()
-
-
-def best_device(local_rank: int = 0) -> torch.device:
-    """CUDA if there is a GPU, else Apple's MPS, else the CPU."""
-    if torch.cuda.is_available():
-        torch.cuda.set_device(local_rank)
-        torch.set_float32_matmul_precision("high")
-        return torch.device("cuda", local_rank)
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
-
-
 def learning_rate_factor(step: int, steps: int, decay: float) -> float:
     """The schedule: up in a line, level, and down in a line to zero (trapezoid; Hägele et al. 2024, section 3).
 
@@ -161,51 +102,6 @@ def make_optimizers(model: GPT, config: TrainingConfig) -> dict[str, torch.optim
     return {"muon": muon, "adamw": adamw}
 
 
-def compiled(model: GPT, example: Tensor) -> nn.Module:
-    """`torch.compile` the model if a compiler is present and it works; else the model as it is.
-
-    Args:
-        model: the model.
-        example: ids (B, T + 1) of the shape that training will use: it is compiled now, for that shape.
-    """
-    has_compiler = any(map(shutil.which, ("c++", "g++", "clang++"))) or example.device.type == "cuda"
-    if not has_compiler or example.device.type == "mps":
-        return model
-    try:
-        faster = torch.compile(model, dynamic=False)
-        with precision(example.device):
-            faster(example[:, :-1], example[:, 1:]).backward()
-    except Exception as error:  # whatever goes wrong inside a compiler, training can do without it
-        warnings.warn(f"torch.compile failed ({type(error).__name__}); training without it", stacklevel=2)
-        faster = model
-    model.zero_grad(set_to_none=True)
-    return faster
-
-
-def precision(device: torch.device) -> contextlib.AbstractContextManager:
-    """bfloat16 on a GPU that has it, float32 elsewhere."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.autocast("cuda", torch.bfloat16)
-    return contextlib.nullcontext()
-
-
-class Interruption:
-    """Notes a Ctrl-C (or a polite kill) and lets the step in hand come to its end; a second one stops at once."""
-
-    def __enter__(self) -> "Interruption":
-        self.asked = False
-        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def _note(self, number: int, frame: Any) -> None:
-        self.asked = True
-        signal.signal(number, self._before[number])
-
-    def __exit__(self, *_: Any) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-
 @dataclass
 class Progress:
     """Where a run stands: with the weights and the optimisers, all that a checkpoint holds.
@@ -223,6 +119,162 @@ class Progress:
     seconds: float = 0.0
     evaluated: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Learner:
+    """A model that learns: its optimisers, and one step of them over one batch.
+
+    Args:
+        model: the GPT, on this process's device.
+        config: how to train.
+        process: this process among those that train together.
+
+    Raises:
+        MinigptError: the batch cannot be shared among the processes.
+    """
+
+    def __init__(self, model: GPT, config: TrainingConfig, process: Process):
+        if config.batch_size % process.world:
+            raise MinigptError(
+                f"a batch of {config.batch_size} rows cannot be shared among {process.world} processes: choose a"
+                " multiple with --batch-size"
+            )
+        rows = config.batch_size // process.world
+        self.micro_rows = min(config.micro_batch_size, rows)  # what a process takes at once
+        if rows % self.micro_rows:
+            raise MinigptError(
+                f"a process's {rows} rows of a batch are not a multiple of micro_batch_size {config.micro_batch_size}:"
+                " choose another with --micro-batch-size"
+            )
+        self.model, self.config, self.process = model, config, process
+        self.optimizers = make_optimizers(model, config)
+        self.nats = torch.zeros((), device=process.device)  # sum of the losses of the steps since it was last emptied
+
+    def make_ready(self, example: Tensor) -> None:
+        """Compile the model for the shape of the example (B, T + 1), and join the other processes."""
+        model = compiled(self.model, example[: self.micro_rows]) if self.config.compile else self.model
+        self.parallel = DistributedDataParallel(model) if self.process.world > 1 else model
+
+    def take_step(self, batch: Tensor, factor: float) -> None:
+        """One step of the optimisers over one batch (B, T + 1), at some factor of the highest learning rate."""
+        *pieces, last = batch.split(self.micro_rows)
+        # Processes exchange gradients once a step, with the last piece.
+        with self.parallel.no_sync() if self.process.world > 1 else contextlib.nullcontext():
+            for piece in pieces:
+                self.accumulate(piece, len(pieces) + 1)
+        self.accumulate(last, len(pieces) + 1)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        rates = {"muon": self.config.muon_learning_rate, "adamw": self.config.learning_rate}
+        for name, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = rates[name] * factor
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def accumulate(self, rows: Tensor, pieces: int) -> None:
+        """Add the gradient of one of the pieces of a batch."""
+        with precision(self.process.device):
+            loss = self.parallel(rows[:, :-1], rows[:, 1:]) / pieces
+        loss.backward()
+        self.nats += loss.detach()
+
+    def mean_loss(self, steps: int) -> float:
+        """The mean loss of so many steps in nats, over all processes."""
+        if self.process.world > 1:
+            distributed.all_reduce(self.nats, distributed.ReduceOp.SUM)
+            self.nats /= self.process.world
+        return self.nats.item() / steps
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that learning changes."""
+        tensors = {f"model.{name}": weight.detach() for name, weight in self.model.named_parameters()}
+        tensors["nats"] = self.nats
+        for name, optimizer in self.optimizers.items():
+            tensors |= flatten(name, optimizer.state_dict())
+        return tensors
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go back to what `tensors` gave.
+
+        Raises:
+            MinigptError: the weights are of another model.
+        """
+        load_weights(self.model, tensors)
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(optimizer.state_dict() | {"state": unflatten(name, tensors)})
+        self.nats = tensors["nats"].to(self.process.device)
+
+
+class Clock:
+    """Where a run stands, in steps and in time; all processes go by the clock of the first.
+
+    Args:
+        config: how to train.
+        process: this process among those that train together.
+    """
+
+    def __init__(self, config: TrainingConfig, process: Process):
+        self.config, self.process = config, process
+        self.progress = Progress(steps=config.steps)
+        self.paces: deque[float] = deque(maxlen=PACE_STEPS)  # seconds that the last steps took
+
+    def start(self) -> None:
+        """Go on from the seconds that were spent in earlier sittings."""
+        self.started = time.perf_counter() - self.progress.seconds
+
+    def tick(self) -> None:
+        """Note that a step was taken, and the time."""
+        progress = self.progress
+        progress.step += 1
+        now = time.perf_counter() - self.started
+        if progress.steps is None:  # the time decides what is done next
+            now = self.agree(now)
+        self.paces.append(now - progress.seconds)
+        progress.seconds = now
+
+    def agree(self, number: float) -> float:
+        """The first process's number, in all of them."""
+        if self.process.world == 1:
+            return number
+        shared = torch.tensor(number, dtype=torch.float64, device=self.process.device)
+        distributed.broadcast(shared, 0)
+        return shared.item()
+
+    @property
+    def factor(self) -> float:
+        """Of the learning rate; until it begins to fall, it does not depend on how many steps there will be."""
+        return learning_rate_factor(self.progress.step, self.progress.steps or sys.maxsize, self.config.decay)
+
+    @property
+    def is_decay_about_to_begin(self) -> bool:
+        """Whether it is time to decide how many steps there will be."""
+        return self.progress.steps is None and self.progress.seconds >= (1 - self.config.decay) * self.config.seconds
+
+    def plan(self) -> None:
+        """Decide how many steps fit into the time that is left after the evaluation which has just been made."""
+        progress = self.progress
+        evaluation = time.perf_counter() - self.started - progress.seconds
+        to_come = self.config.evaluations - progress.evaluated
+        left = self.config.seconds - progress.seconds - evaluation * (to_come + 1)
+        progress.steps = int(self.agree(progress.step + max(1, int(left / statistics.median(self.paces)))))
+
+    @property
+    def evaluations_due(self) -> int:
+        """How many evaluations, evenly spaced over the steps or else the time, should be done by now."""
+        progress, count = self.progress, self.config.evaluations
+        if progress.steps is None:
+            return int(count * progress.seconds / self.config.seconds)
+        return count * progress.step // progress.steps
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all steps have been taken."""
+        return self.progress.steps is not None and self.progress.step >= self.progress.steps
+
+    @property
+    def expected_steps(self) -> int:
+        """Steps in all, or a guess by the time that the first ones took."""
+        return self.progress.steps or int(self.progress.step * self.config.seconds / self.progress.seconds)
 
 
 class Trainer:
@@ -253,24 +305,16 @@ class Trainer:
         process: Process,
         floor: float | None = None,
     ):
-        self.model, self.config, self.folder, self.process = model, config, folder, process
-        if config.batch_size % process.world:
-            raise MinigptError(
-                f"a batch of {config.batch_size} rows cannot be shared among {process.world} processes: choose a"
-                " multiple with --batch-size"
-            )
-        if config.batch_size // process.world % self.micro_rows:
-            raise MinigptError(
-                f"a process's {config.batch_size // process.world} rows of a batch are not a multiple of"
-                f" micro_batch_size {config.micro_batch_size}: choose another with --micro-batch-size"
-            )
+        self.learner, self.clock = Learner(model, config, process), Clock(config, process)
+        self.model, self.folder, self.process = model, folder, process
         self.validation, self.end_of_text, self.floor = validation, end_of_text, floor
         self.batches = Batches(train, model.config.context_length, config.batch_size, config.seed)
         self.bits_per_character_per_nat = len(train.ids) / train.characters / math.log(2)
-        self.optimizers = make_optimizers(model, config)
-        self.progress = Progress(steps=config.steps)
-        self.nats = torch.zeros((), device=process.device)  # sum of the losses of the steps since the last evaluation
-        self.paces: deque[float] = deque(maxlen=PACE_STEPS)  # seconds that the last steps took
+
+    @property
+    def progress(self) -> Progress:
+        """Where the run stands."""
+        return self.clock.progress
 
     def resume(self) -> bool:
         """Go back to the newest good checkpoint; False if there is none.
@@ -282,22 +326,15 @@ class Trainer:
         if found is None:
             return False
         tensors, facts = found
-        load_weights(self.model, tensors)
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(optimizer.state_dict() | {"state": unflatten(name, tensors)})
-        self.nats = tensors["nats"].to(self.process.device)
-        self.progress = Progress(**facts)
+        self.learner.load(tensors)
+        self.clock.progress = Progress(**facts)
         return True
 
     def save(self) -> None:
         """Write a checkpoint and the log."""
-        if not self.process.is_first:
-            return
-        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()} | {"nats": self.nats}
-        for name, optimizer in self.optimizers.items():
-            tensors |= flatten(name, optimizer.state_dict())
-        save_checkpoint(self.folder, self.progress.step, tensors, asdict(self.progress))
-        write_log(self.folder / "log.jsonl", self.progress.log)
+        if self.process.is_first:
+            save_checkpoint(self.folder, self.progress.step, self.learner.tensors(), asdict(self.progress))
+            write_log(self.folder / "log.jsonl", self.progress.log)
 
     def run(self) -> Progress:
         """Train to the end.
@@ -305,18 +342,13 @@ class Trainer:
         Raises:
             MinigptError: the loss is no longer a number, or the user interrupted; the last checkpoint stays.
         """
-        self.started = time.perf_counter() - self.progress.seconds
-        model = compiled(self.model, self.batch(0)[: self.micro_rows]) if self.config.compile else self.model
-        self.parallel = DistributedDataParallel(model) if self.process.world > 1 else model
-        with Interruption() as interruption, self.progress_bar() as bar:
-            while self.progress.steps is None or self.progress.step < self.progress.steps:
+        self.clock.start()
+        self.learner.make_ready(self.batch())
+        bar = tqdm(unit="step", initial=self.progress.step, disable=not self.process.is_first)
+        with Interruption() as interruption, bar:
+            while not self.clock.is_over:
                 self.take_step()
-                self.read_clock()
-                if self.is_decay_about_to_begin():
-                    self.plan()
-                elif self.evaluations_due > self.progress.evaluated:
-                    self.progress.evaluated = self.evaluations_due
-                    self.evaluate()
+                self.evaluate_if_due()
                 self.show(bar)
                 if interruption.asked:
                     self.save()
@@ -326,78 +358,29 @@ class Trainer:
                     )
         return self.progress
 
-    @property
-    def micro_rows(self) -> int:
-        """Rows of a batch that this process takes at once."""
-        return min(self.config.micro_batch_size, self.config.batch_size // self.process.world)
-
-    def batch(self, step: int) -> Tensor:
-        """This process's share of the batch of a step (B, T + 1)."""
-        rows = self.batches.batch(step, self.process.rank, self.process.world)
+    def batch(self) -> Tensor:
+        """This process's share of the next batch (B, T + 1)."""
+        rows = self.batches.batch(self.progress.step, self.process.rank, self.process.world)
         return rows.to(self.process.device, non_blocking=True)
 
     def take_step(self) -> None:
-        """One step of the optimisers, over one batch."""
-        progress, world = self.progress, self.process.world
-        *pieces, last = self.batch(progress.step).split(self.micro_rows)
-        with self.parallel.no_sync() if world > 1 else contextlib.nullcontext():
-            for piece in pieces:
-                self.accumulate(piece, len(pieces) + 1)
-        self.accumulate(last, len(pieces) + 1)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        # Until the learning rate begins to fall, it does not depend on how many steps there will be.
-        factor = learning_rate_factor(progress.step, progress.steps or sys.maxsize, self.config.decay)
-        rates = {"muon": self.config.muon_learning_rate, "adamw": self.config.learning_rate}
-        for name, optimizer in self.optimizers.items():
-            for group in optimizer.param_groups:
-                group["lr"] = rates[name] * factor
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        progress.step += 1
+        """Learn from the next batch."""
+        self.learner.take_step(self.batch(), self.clock.factor)
+        self.clock.tick()
 
-    def accumulate(self, rows: Tensor, pieces: int) -> None:
-        """Add the gradient of one of the pieces of a batch."""
-        with precision(self.process.device):
-            loss = self.parallel(rows[:, :-1], rows[:, 1:]) / pieces
-        loss.backward()
-        self.nats += loss.detach()
+    def evaluate_if_due(self) -> None:
+        """Keep to the schedule of evaluations; there is one more where the learning rate begins to fall.
 
-    def read_clock(self) -> None:
-        """Note the time; while it decides what is done next, all processes go by the first one's clock."""
-        now = torch.tensor(time.perf_counter() - self.started, dtype=torch.float64)
-        if self.process.world > 1 and self.progress.steps is None:
-            now = now.to(self.process.device)
-            distributed.broadcast(now, 0)
-        self.paces.append(now.item() - self.progress.seconds)
-        self.progress.seconds = now.item()
-
-    def is_decay_about_to_begin(self) -> bool:
-        """Whether it is time to decide how many steps there will be."""
-        return self.progress.steps is None and self.progress.seconds >= (1 - self.config.decay) * self.config.seconds
-
-    @property
-    def evaluations_due(self) -> int:
-        """How many evaluations, evenly spaced over the steps or else the time, should be done by now."""
-        progress, count = self.progress, self.config.evaluations
-        if progress.steps is None:
-            return int(count * progress.seconds / self.config.seconds)
-        return count * progress.step // progress.steps
-
-    def plan(self) -> None:
-        """Decide how many steps fit into the time that is left, for from here on the learning rate depends on it.
-
-        The number is saved at once: a run that is resumed keeps to it, and so repeats what it would have done.
+        The number of steps that is planned there is saved at once: from then on the learning rate depends on it, and a
+        run that is resumed keeps to it, and so repeats what it would have done.
         """
-        progress, pace = self.progress, statistics.median(self.paces)
-        self.evaluate()
-        evaluation = time.perf_counter() - self.started - progress.seconds
-        to_come = self.config.evaluations - progress.evaluated
-        left = self.config.seconds - progress.seconds - evaluation * (to_come + 1)
-        steps = torch.tensor(progress.step + max(1, int(left / pace)), device=self.process.device)
-        if self.process.world > 1:
-            distributed.broadcast(steps, 0)
-        progress.steps = int(steps)
-        self.save()
+        if self.clock.is_decay_about_to_begin:
+            self.evaluate()
+            self.clock.plan()
+            self.save()
+        elif self.clock.evaluations_due > self.progress.evaluated:
+            self.progress.evaluated = self.clock.evaluations_due
+            self.evaluate()
 
     def evaluate(self) -> None:
         """Score the validation set, add a row to the log, and save.
@@ -406,15 +389,11 @@ class Trainer:
             MinigptError: the loss is no longer a number.
         """
         progress = self.progress
-        if self.process.world > 1:
-            distributed.all_reduce(self.nats, distributed.ReduceOp.SUM)
-            self.nats /= self.process.world
-        steps = progress.step - (progress.log[-1]["step"] if progress.log else 0)
-        train = self.nats.item() / steps * self.bits_per_character_per_nat
+        train = self.learner.mean_loss(self.steps_since_evaluation) * self.bits_per_character_per_nat
         validation = bits_per_character(self.model, self.validation, self.end_of_text)
         if not math.isfinite(train + validation):
             raise self.not_a_number()
-        self.nats.zero_()
+        self.learner.nats.zero_()
         progress.log = [*progress.log, {
             "step": progress.step,
             "seconds": round(progress.seconds, 3),
@@ -427,9 +406,14 @@ class Trainer:
         self.save()
 
     @property
+    def steps_since_evaluation(self) -> int:
+        """Steps since the last row of the log."""
+        return self.progress.step - (self.progress.log[-1]["step"] if self.progress.log else 0)
+
+    @property
     def tokens(self) -> int:
         """Tokens trained on so far."""
-        return self.progress.step * self.config.batch_size * self.model.config.context_length
+        return self.progress.step * self.batches.batch_size * self.model.config.context_length
 
     def not_a_number(self) -> MinigptError:
         """What to say when the loss is NaN or infinite."""
@@ -438,30 +422,25 @@ class Trainer:
             f" {self.folder}: train again with a lower --learning-rate"
         )
 
-    def progress_bar(self) -> tqdm:
-        """A bar over the steps, in a terminal or a notebook."""
-        return tqdm(unit="step", initial=self.progress.step, disable=not self.process.is_first)
-
     def show(self, bar: tqdm) -> None:
         """Move the bar on; now and then put the figures that matter beside it (reading the loss waits for a GPU).
 
         Raises:
             MinigptError: the loss is no longer a number.
         """
-        progress = self.progress
-        bar.total = progress.steps or int(progress.step * self.config.seconds / progress.seconds)
-        bar.update(progress.step - bar.n)
-        steps = progress.step - (progress.log[-1]["step"] if progress.log else 0)
-        if progress.step % SHOW_EVERY or not steps:
+        bar.total = self.clock.expected_steps
+        bar.update(self.progress.step - bar.n)
+        steps = self.steps_since_evaluation
+        if self.progress.step % SHOW_EVERY or not steps:
             return
-        nats = self.nats.item() / steps
+        nats = self.learner.nats.item() / steps
         if not math.isfinite(nats):
             raise self.not_a_number()
         bits = nats * self.bits_per_character_per_nat
         figures = {"loss": f"{nats:.3f}", "bits/char": f"{bits:.3f}"}
         if self.floor is not None:
             figures["above floor"] = f"{bits - self.floor:.3f}"
-        bar.set_postfix(figures | {"tokens/s": f"{self.tokens / progress.seconds:,.0f}"}, refresh=False)
+        bar.set_postfix(figures | {"tokens/s": f"{self.tokens / self.progress.seconds:,.0f}"}, refresh=False)
 
 
 def load_weights(model: GPT, tensors: Mapping[str, Tensor]) -> None:
@@ -471,6 +450,8 @@ def load_weights(model: GPT, tensors: Mapping[str, Tensor]) -> None:
         MinigptError: they are of another model.
     """
     weights = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
+    if model.config.tied_embeddings and "embedding.weight" in weights:  # which is kept once
+        weights["head.weight"] = weights["embedding.weight"]
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -1,8 +1,9 @@
 """The GPT: a decoder-only transformer, from the residual stream up.
 
-Chapter 10 builds it. One block covers two recipes by plain settings of `GPTConfig`:
+Chapter 10 builds it. One block covers many recipes by plain settings of `GPTConfig`:
 
 - `GPT2`, as Radford et al. (2019) published it: learned positions, LayerNorm, GELU, biases, tied embeddings;
+- its relatives, from GPT-1 to GPT-J, which chapter 13 compares and `minigpt.family` loads;
 - the defaults, a modern one: rotary positions (Su et al. 2021), RMSNorm without gains (Zhang & Sennrich 2019),
   normalised queries and keys (Henry et al. 2020), squared ReLU (So et al. 2021), no biases, projections into the
   residual stream that start at zero, and a key shift: half of each key comes from the token before, and queries start
@@ -14,18 +15,16 @@ Shapes: B batch, T time, V vocabulary, D width, H heads.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from minigpt.errors import MinigptError
-from minigpt.files import read_json
 from minigpt.language_model import LanguageModel
 
 SHARPNESS = 10.0  # the largest attention logit of normalised queries and keys: enough to pick one among hundreds
@@ -42,11 +41,18 @@ class GPTConfig:
         n_heads: H, attention heads a block.
         width: D, of the residual stream.
         mlp_width: of the hidden layer of the MLP; 4 D if None.
-        positions: "learned" vectors added to the tokens, or "rotary" turns of queries and keys.
+        positions: "learned" or "sinusoidal" vectors added to the tokens, or "rotary" turns of queries and keys.
+        rotary_width: how much of each head those turn; if None all, or half with `key_shift`.
         norm: "layer" with gains (and biases), or "rms" without parameters.
-        activation: "gelu" (its tanh form, as in GPT-2) or "squared_relu".
+        norm_first: normalise what a part reads; if false, the stream after each part (GPT-1), and not before the head.
+        parallel: attention and MLP read the same, at the same time (GPT-J).
+        activation: "gelu", "gelu_tanh" (its approximation, as in GPT-2), "relu" or "squared_relu".
+        windows: of each layer, how many tokens a token sees, itself included; 0 for all of them. If empty, all see all.
+        attention_scale: what products of queries and keys are multiplied by; if None, what keeps their variance.
         qk_norm: normalise queries and keys.
         biases: in linear layers and norms.
+        attention_biases: those of "all" its layers, of the "projection" alone, or "none"; if None, as `biases`.
+        head_bias: a bias for each token of the vocabulary.
         tied_embeddings: the head is the embedding, transposed.
         zero_projections: what is added to the residual stream starts at zero, and so does an untied head.
         key_shift: take half of each key from the token before; the other half is what rotary positions turn.
@@ -60,10 +66,17 @@ class GPTConfig:
     width: int
     mlp_width: int | None = None
     positions: str = "rotary"
+    rotary_width: int | None = None
     norm: str = "rms"
+    norm_first: bool = True
+    parallel: bool = False
     activation: str = "squared_relu"
+    windows: Sequence[int] = ()
+    attention_scale: float | None = None
     qk_norm: bool = True
     biases: bool = False
+    attention_biases: str | None = None
+    head_bias: bool = False
     tied_embeddings: bool = False
     zero_projections: bool = True
     key_shift: bool = True
@@ -77,14 +90,17 @@ class GPTConfig:
             raise MinigptError(
                 f"width {self.width} cannot be shared among {self.n_heads} heads: choose a multiple of it"
             )
-        if self.positions == "rotary" and self.rotary_width % 2:
+        if self.positions == "rotary" and (self.turned_width % 2 or self.turned_width > self.head_width):
             raise MinigptError(
-                f"rotary positions turn pairs, but a head is {self.head_width} wide: choose a width of"
-                f" {4 if self.key_shift else 2} a head, or a multiple of it"
+                f"rotary positions turn pairs, but they have {self.turned_width} of a head's {self.head_width}"
+                f" coordinates: choose a width of {4 if self.key_shift else 2} a head, or a multiple of it"
             )
-        for name, known in {"positions": POSITIONS, "norm": NORMS, "activation": ACTIVATIONS}.items():
+        if self.windows and (len(self.windows) != self.n_layers or min(self.windows) < 0):
+            raise MinigptError(f"windows are {self.windows}, but {self.n_layers} layers need a number each, 0 or above")
+        for name, known in CHOICES.items():
             if getattr(self, name) not in known:
-                raise MinigptError(f"there is no {name} {getattr(self, name)!r}; choose one of: {', '.join(known)}")
+                names = ", ".join(filter(None, known))
+                raise MinigptError(f"there is no {name} {getattr(self, name)!r}; choose one of: {names}")
 
     @property
     def head_width(self) -> int:
@@ -92,19 +108,29 @@ class GPTConfig:
         return self.width // self.n_heads
 
     @property
-    def rotary_width(self) -> int:
+    def turned_width(self) -> int:
         """How much of a head rotary positions turn."""
-        return self.head_width // 2 if self.key_shift else self.head_width
+        return self.rotary_width or (self.head_width // 2 if self.key_shift else self.head_width)
 
 
-POSITIONS = ("learned", "rotary")
-NORMS = ("layer", "rms")
-ACTIVATIONS = ("gelu", "squared_relu")
+ACTIVATIONS = {
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+    "relu": F.relu,
+    "squared_relu": lambda x: F.relu(x).square(),
+}
+
+CHOICES = {
+    "positions": ("learned", "rotary", "sinusoidal"),
+    "norm": ("layer", "rms"),
+    "activation": tuple(ACTIVATIONS),
+    "attention_biases": (None, "all", "projection", "none"),
+}
 
 GPT2 = {
     "positions": "learned",
     "norm": "layer",
-    "activation": "gelu",
+    "activation": "gelu_tanh",
     "qk_norm": False,
     "biases": True,
     "tied_embeddings": True,
@@ -121,10 +147,10 @@ def make_norm(config: GPTConfig) -> nn.Module:
     return nn.RMSNorm(config.width, eps=config.norm_epsilon, elementwise_affine=False)
 
 
-def rotary_angles(config: GPTConfig) -> Tensor:
-    """Angles (T, rotary width / 2): position times frequency (Su et al. 2021, equation 15)."""
-    frequencies = 10_000.0 ** -(torch.arange(0, config.rotary_width, 2) / config.rotary_width)
-    return torch.arange(config.context_length)[:, None] * frequencies
+def angles(context_length: int, width: int) -> Tensor:
+    """Angles (T, width / 2): position times frequency (Vaswani et al. 2017, 3.5; Su et al. 2021, equation 15)."""
+    frequencies = 10_000.0 ** -(torch.arange(0, width, 2) / width)
+    return torch.arange(context_length)[:, None] * frequencies
 
 
 def rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
@@ -143,6 +169,12 @@ def shift(keys: Tensor) -> Tensor:
     """Take the second half of each key from the token before: (B, H, T, head width)."""
     stay, move = keys.chunk(2, dim=-1)
     return torch.cat([stay, F.pad(move[:, :, :-1], (0, 0, 1, 0))], dim=-1)
+
+
+def band(queries: int, keys: int, window: int, device: torch.device) -> Tensor:
+    """Which keys (columns) the last queries (rows) may see: their own, and those less than a window before it."""
+    distance = torch.arange(keys - queries, keys, device=device)[:, None] - torch.arange(keys, device=device)
+    return (distance >= 0) & (distance < window)
 
 
 @dataclass
@@ -171,15 +203,18 @@ class Cache:
 class CausalSelfAttention(nn.Module):
     """Each position gathers from itself and those before it (Vaswani et al. 2017, section 3.2)."""
 
-    def __init__(self, config: GPTConfig):
+    def __init__(self, config: GPTConfig, window: int):
         super().__init__()
-        self.config = config
-        self.queries_keys_values = nn.Linear(config.width, 3 * config.width, bias=config.biases)
-        self.projection = nn.Linear(config.width, config.width, bias=config.biases)
+        self.config, self.window = config, window
+        biases = config.attention_biases or ("all" if config.biases else "none")
+        self.queries_keys_values = nn.Linear(config.width, 3 * config.width, bias=biases == "all")
+        self.projection = nn.Linear(config.width, config.width, bias=biases != "none")
 
     @property
     def scale(self) -> float:
         """What the products of queries and keys are multiplied by."""
+        if self.config.attention_scale is not None:
+            return self.config.attention_scale
         return SHARPNESS / self.config.head_width if self.config.qk_norm else self.config.head_width**-0.5
 
     def heads(
@@ -201,8 +236,11 @@ class CausalSelfAttention(nn.Module):
 
     def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor] | None, cache: LayerCache | None) -> Tensor:
         # New tokens see each other causally. With a cache they come one at a time, and each sees everything.
-        causal = x.shape[1] > 1
-        found = F.scaled_dot_product_attention(*self.heads(x, rotation, cache), is_causal=causal, scale=self.scale)
+        causal, mask = x.shape[1] > 1, None
+        queries, keys, values = self.heads(x, rotation, cache)
+        if self.window:
+            causal, mask = False, band(queries.shape[2], keys.shape[2], self.window, x.device)
+        found = F.scaled_dot_product_attention(queries, keys, values, mask, is_causal=causal, scale=self.scale)
         return self.projection(found.transpose(1, 2).reshape(x.shape))
 
 
@@ -212,27 +250,32 @@ class MLP(nn.Module):
     def __init__(self, config: GPTConfig):
         super().__init__()
         hidden = config.mlp_width or 4 * config.width
-        self.activation = config.activation
+        self.activation = ACTIVATIONS[config.activation]
         self.expansion = nn.Linear(config.width, hidden, bias=config.biases)
         self.projection = nn.Linear(hidden, config.width, bias=config.biases)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = self.expansion(x)
-        hidden = F.gelu(hidden, approximate="tanh") if self.activation == "gelu" else F.relu(hidden).square()
-        return self.projection(hidden)
+        return self.projection(self.activation(self.expansion(x)))
 
 
 class Block(nn.Module):
     """Attention, then an MLP; each reads the normalised residual stream and adds to it."""
 
-    def __init__(self, config: GPTConfig):
+    def __init__(self, config: GPTConfig, window: int = 0):
         super().__init__()
+        self.norm_first = config.norm_first
         self.attention_norm = make_norm(config)
-        self.attention = CausalSelfAttention(config)
-        self.mlp_norm = make_norm(config)
+        self.attention = CausalSelfAttention(config, window)
+        self.mlp_norm = None if config.parallel else make_norm(config)
         self.mlp = MLP(config)
 
     def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor] | None, cache: LayerCache | None) -> Tensor:
+        if self.mlp_norm is None:
+            normed = self.attention_norm(x)
+            return x + self.attention(normed, rotation, cache) + self.mlp(normed)
+        if not self.norm_first:
+            x = self.attention_norm(x + self.attention(x, rotation, cache))
+            return self.mlp_norm(x + self.mlp(x))
         x = x + self.attention(self.attention_norm(x), rotation, cache)
         return x + self.mlp(self.mlp_norm(x))
 
@@ -252,12 +295,13 @@ class GPT(nn.Module, LanguageModel):
         if config.positions == "learned":
             self.position_embedding = nn.Embedding(config.context_length, config.width)
         else:
-            angles = rotary_angles(config)
-            self.register_buffer("cosines", angles.cos(), persistent=False)
-            self.register_buffer("sines", angles.sin(), persistent=False)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
-        self.final_norm = make_norm(config)
-        self.head = nn.Linear(config.width, config.vocabulary_size, bias=False)
+            turns = config.turned_width if config.positions == "rotary" else config.width
+            self.register_buffer("cosines", angles(config.context_length, turns).cos(), persistent=False)
+            self.register_buffer("sines", angles(config.context_length, turns).sin(), persistent=False)
+        windows = config.windows or [0] * config.n_layers
+        self.blocks = nn.ModuleList(Block(config, window) for window in windows)
+        self.final_norm = make_norm(config) if config.norm_first else nn.Identity()
+        self.head = nn.Linear(config.width, config.vocabulary_size, bias=config.head_bias)
         if config.tied_embeddings:
             self.head.weight = self.embedding.weight
         self.initialise()
@@ -308,8 +352,11 @@ class GPT(nn.Module, LanguageModel):
     def embed(self, ids: Tensor, before: int) -> Tensor:
         """What enters the residual stream (B, T, D) for ids that come after `before` others."""
         x = self.embedding(ids)
+        places = slice(before, before + ids.shape[1])
         if self.config.positions == "learned":
-            x = x + self.position_embedding.weight[before : before + ids.shape[1]]
+            x = x + self.position_embedding.weight[places]
+        if self.config.positions == "sinusoidal":  # Vaswani et al. 2017, sections 3.4 and 3.5
+            x = x * math.sqrt(x.shape[-1]) + torch.cat([self.sines[places], self.cosines[places]], dim=-1)
         return F.rms_norm(x, (x.shape[-1],)) if self.config.norm == "rms" else x
 
     @torch.inference_mode()
@@ -371,91 +418,3 @@ class GPT(nn.Module, LanguageModel):
             looked_up += self.position_embedding.weight.numel()
         attention = 12 * self.config.n_layers * self.config.width * self.context_length
         return 6 * (self.n_parameters - looked_up) + attention
-
-
-GPT2_NAMES = {
-    "blocks": "h",
-    "attention.queries_keys_values": "attn.c_attn",
-    "attention.projection": "attn.c_proj",
-    "mlp.expansion": "mlp.c_fc",
-    "mlp.projection": "mlp.c_proj",
-    "attention_norm": "ln_1",
-    "mlp_norm": "ln_2",
-    "final_norm": "ln_f",
-    "position_embedding": "wpe",
-    "embedding": "wte",
-    "head": "lm_head",
-}
-"""What GPT-2's published files call the parts of our GPT, to be replaced in this order."""
-
-GPT2_SETTINGS = {
-    "model_type": "gpt2",
-    "activation_function": "gelu_new",
-    "scale_attn_weights": True,
-    "scale_attn_by_inverse_layer_idx": False,
-}
-"""What `config.json` must say where it says anything: our block does it in this way only."""
-
-
-def read_gpt2_config(path: Path) -> GPTConfig:
-    """The settings in a published `config.json`.
-
-    Raises:
-        MinigptError: it is missing or damaged, lacks a size, or asks for what our block cannot do.
-    """
-    facts = read_json(path)
-    for name, only in GPT2_SETTINGS.items():
-        if facts.get(name, only) != only:
-            raise MinigptError(f"{path} sets {name} to {facts[name]!r}, but a GPT-2 is read with {only!r} only")
-    try:
-        return GPTConfig(
-            vocabulary_size=facts["vocab_size"],
-            context_length=facts["n_positions"],
-            n_layers=facts["n_layer"],
-            n_heads=facts["n_head"],
-            width=facts["n_embd"],
-            mlp_width=facts.get("n_inner"),
-            norm_epsilon=facts.get("layer_norm_epsilon", 1e-5),
-            **GPT2 | {"tied_embeddings": facts.get("tie_word_embeddings", True)},
-        )
-    except KeyError as error:
-        raise MinigptError(f"{path} lacks {error.args[0]!r}: it is no config.json of a GPT-2") from None
-
-
-@torch.no_grad()
-def load_gpt2(folder: str | Path) -> GPT:
-    """A GPT with the weights of a GPT-2 as it is published (Radford et al. 2019, in Hugging Face's format).
-
-    Args:
-        folder: with `config.json` and `model.safetensors`. Names may begin with `transformer.`; stored causal masks
-            and a copy of the tied head are passed over.
-
-    Raises:
-        MinigptError: a file is missing or damaged, or a tensor is missing, surplus or of another shape.
-    """
-    path = Path(folder) / "model.safetensors"
-    model = GPT(read_gpt2_config(Path(folder) / "config.json"))
-    try:
-        tensors = {name.removeprefix("transformer."): tensor for name, tensor in load_file(path).items()}
-    except (SafetensorError, OSError) as error:
-        raise MinigptError(f"{path} cannot be read ({error}): check the path, or fetch it again") from None
-    if model.config.tied_embeddings:
-        tensors.pop("lm_head.weight", None)
-    for ours, parameter in model.named_parameters():
-        name = ours
-        for part, published in GPT2_NAMES.items():
-            name = name.replace(part, published)
-        if name not in tensors:
-            raise MinigptError(f"{path} lacks the tensor {name}: is config.json another model's?")
-        tensor = tensors.pop(name)
-        place = parameter.t() if ".c_" in name else parameter  # GPT-2's matrices stand the other way round
-        if tensor.shape != place.shape:
-            raise MinigptError(
-                f"{path} holds {name} with the shape {tuple(tensor.shape)}, but by config.json it is"
-                f" {tuple(place.shape)}: take both files from one place"
-            )
-        place.copy_(tensor)
-    for name in tensors:
-        if not name.endswith((".attn.bias", ".attn.masked_bias")):  # the causal mask needs no storing
-            raise MinigptError(f"{path} has a tensor {name}, which a GPT-2 of this config.json has no place for")
-    return model.eval()

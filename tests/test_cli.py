@@ -221,3 +221,22 @@ def test_a_full_disk(tmp_path, text, monkeypatch):
 def test_a_folder_that_cannot_be_written(tmp_path, text):
     (tmp_path / "file").write_text("in the way")
     assert "could not write" in fail("train", "-c", text, "--out", tmp_path / "file" / "run", *TINY)
+
+
+def test_a_gpt2_is_trained_exported_and_writes(text, tmp_path):
+    succeed("train", "-c", text, "--out", tmp_path / "run", "--recipe", "gpt2", *TINY)
+    assert "transformers loads" in succeed("export", "--run", tmp_path / "run", "--out", tmp_path / "published")
+    assert {path.name for path in (tmp_path / "published").iterdir()} == {
+        "config.json", "model.safetensors", "tokenizer.json",
+    }  # fmt: skip
+    options = ("--prompt", "The number", "--tokens", 20)
+    assert succeed("sample", "--model", tmp_path / "published", *options) == (
+        succeed("sample", "--run", tmp_path / "run", *options)
+    )
+
+
+def test_what_cannot_be_exported_or_loaded(trained, tmp_path):
+    assert "--recipe gpt2" in fail("export", "--run", trained, "--out", tmp_path)
+    assert "there is no file" in fail("sample", "--model", tmp_path)
+    tiny = Path(__file__).resolve().parents[1] / "data" / "gpt2-tiny"
+    assert "put there the one that the model was trained with" in fail("sample", "--model", tiny)

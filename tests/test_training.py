@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,10 +15,10 @@ import torch
 
 from minigpt.checkpoints import load_checkpoint, newest_checkpoint
 from minigpt.datasets import Tokens
+from minigpt.devices import Process
 from minigpt.errors import MinigptError
 from minigpt.training import (
     WARM_UP_STEPS,
-    Process,
     Trainer,
     TrainingConfig,
     learning_rate_factor,
@@ -128,6 +129,21 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     again.run()
     make_trainer(tmp_path / "straight").run()
     assert_same_end(tmp_path / "interrupted", tmp_path / "straight")
+
+
+def test_a_model_with_tied_embeddings_goes_on_too(tmp_path):
+    config = TrainingConfig(steps=6, batch_size=4, micro_batch_size=4, evaluations=2, compile=False)
+    tied = replace(SMALL, tied_embeddings=True)
+
+    def trainer():
+        return Trainer(GPT(tied), some_tokens(), some_tokens(20, 1), END, config, tmp_path, CPU)
+
+    first = trainer()
+    first.run()
+    again = trainer()
+    assert again.resume()
+    assert again.model.head.weight is again.model.embedding.weight
+    assert all(map(torch.equal, first.model.parameters(), again.model.parameters()))
 
 
 def test_weights_of_another_model(tmp_path):

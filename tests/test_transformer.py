@@ -1,6 +1,5 @@
 """The GPT: published logits, causality, the cache, positions, counts, and one batch learned by heart."""
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -8,16 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from minigpt.errors import MinigptError
-from minigpt.sampling import Sampler, complete
-from minigpt.transformer import GPT, GPT2, GPTConfig, load_gpt2, rotary_angles, rotate, shift
+from minigpt.transformer import GPT, GPT2, GPTConfig, angles, band, rotate, shift
 
 ROOT = Path(__file__).resolve().parents[1]
-TINY = ROOT / "data" / "gpt2-tiny"
-GOLDEN = ROOT.parent / "shared" / "golden"
 SMALL = GPTConfig(vocabulary_size=50, context_length=24, n_layers=2, n_heads=4, width=32)
 RECIPES = {"modern": SMALL, "gpt2": replace(SMALL, **GPT2), "tied": replace(SMALL, tied_embeddings=True)}
 every_recipe = pytest.mark.parametrize("config", RECIPES.values(), ids=RECIPES)
@@ -38,102 +33,6 @@ def some_ids(*shape, seed=1):
 
 
 # Beside others
-
-
-def check_golden(folder, golden):
-    """The logits of a stored GPT-2 on its own ids, within what float32 allows (../shared/golden/README.md)."""
-    difference = load_gpt2(folder)(golden["input_ids"]) - golden["logits"]
-    read = golden["attention_mask"].bool() if "attention_mask" in golden else ...
-    assert difference[read].abs().max() < 2e-4
-
-
-def test_published_logits_of_the_tiny_gpt2():
-    check_golden(TINY, load_file(TINY / "expected.safetensors"))
-
-
-@pytest.mark.parametrize("name", ["gpt2", "gpt2_hub_layout"])
-def test_published_logits_and_greedy_tokens(name):
-    folder = GOLDEN / name
-    if not folder.exists():
-        pytest.skip(f"the golden checkpoints are not at {GOLDEN}")
-    check_golden(folder, load_file(folder / "golden.safetensors"))
-    model = load_gpt2(folder)
-    for case in json.loads((folder / "golden.json").read_text())["greedy"]:
-        ids = complete(model, torch.tensor([case["prompt"]]), len(case["continuation"]), Sampler(temperature=0))
-        assert ids[0].tolist() == case["continuation"]
-
-
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_new_gpt2s_of_hugging_face(tied, seed, tmp_path):
-    transformers = pytest.importorskip("transformers", reason="transformers is in the extra 'reference'")
-    torch.manual_seed(seed)
-    sizes = {"vocab_size": 61 + seed, "n_positions": 20, "n_layer": 1 + seed, "n_head": 3, "n_embd": 12}
-    theirs = transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes, tie_word_embeddings=tied)).eval()
-    with torch.no_grad():
-        for parameter in theirs.parameters():
-            parameter.normal_(std=0.3)
-        theirs.save_pretrained(tmp_path)
-        ids = torch.randint(61, (3, 20))
-        torch.testing.assert_close(load_gpt2(tmp_path)(ids), theirs(ids).logits, atol=2e-4, rtol=0)
-
-
-def copy_of_tiny(folder, settings=(), change=None):
-    """The tiny GPT-2 with some settings, and the dictionary of its tensors, changed."""
-    facts = json.loads((TINY / "config.json").read_text()) | dict(settings)
-    (folder / "config.json").write_text(json.dumps({name: value for name, value in facts.items() if value != "gone"}))
-    tensors = load_file(TINY / "model.safetensors")
-    (change or dict)(tensors)
-    save_file(tensors, folder / "model.safetensors")
-    return folder
-
-
-def hub_layout(tensors):
-    for name in list(tensors):
-        tensors[name.removeprefix("transformer.")] = tensors.pop(name)
-    for layer in range(3):
-        tensors[f"h.{layer}.attn.bias"] = torch.ones(1, 1, 44, 44).tril()
-        tensors[f"h.{layer}.attn.masked_bias"] = torch.tensor(-1e4)
-    tensors["lm_head.weight"] = tensors["wte.weight"].clone()
-
-
-def test_other_layouts_of_the_same_checkpoint_give_the_same_logits(tmp_path):
-    ids = torch.arange(44)[None]
-    assert torch.equal(load_gpt2(copy_of_tiny(tmp_path, change=hub_layout))(ids), load_gpt2(TINY)(ids))
-
-
-C_ATTN = "transformer.h.1.attn.c_attn.weight"
-
-
-@pytest.mark.parametrize(
-    ("settings", "change", "complaint"),
-    [
-        ({}, lambda t: t.pop(C_ATTN), r"lacks the tensor h\.1\.attn\.c_attn\.weight"),
-        ({}, lambda t: t.update({"transformer.h.0.extra": torch.ones(1)}), r"has a tensor h\.0\.extra"),
-        ({}, lambda t: t.update({C_ATTN: t[C_ATTN].T.contiguous()}), r"c_attn\.weight with the shape \(90, 30\), but"),
-        ({"n_layer": 2}, None, r"has a tensor h\.2\.\S+, which a GPT-2 of this config\.json has no place for"),
-        ({"tie_word_embeddings": False}, None, r"lacks the tensor lm_head\.weight"),
-        ({"activation_function": "relu"}, None, "sets activation_function to 'relu', but .* 'gelu_new' only"),
-        ({"scale_attn_by_inverse_layer_idx": True}, None, "sets scale_attn_by_inverse_layer_idx to True"),
-        ({"model_type": "gpt3"}, None, "sets model_type to 'gpt3'"),
-        ({"n_embd": "gone"}, None, "lacks 'n_embd'"),
-    ],
-)
-def test_a_checkpoint_that_does_not_fit_is_refused(settings, change, complaint, tmp_path):
-    with pytest.raises(MinigptError, match=complaint):
-        load_gpt2(copy_of_tiny(tmp_path, settings, change))
-
-
-def test_a_checkpoint_that_is_missing_or_damaged_is_refused(tmp_path):
-    with pytest.raises(MinigptError, match=r"there is no file .*config\.json"):
-        load_gpt2(tmp_path)
-    weights = copy_of_tiny(tmp_path) / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(MinigptError, match=r"model\.safetensors cannot be read"):
-        load_gpt2(tmp_path)
-    weights.unlink()
-    with pytest.raises(MinigptError, match=r"model\.safetensors cannot be read"):
-        load_gpt2(tmp_path)
 
 
 @torch.no_grad()
@@ -162,13 +61,67 @@ def test_a_gpt2_block_is_pytorchs_encoder_layer():
 
 def test_rotary_positions_are_the_complex_product_of_the_paper():
     config = replace(SMALL, key_shift=False)
-    angles = rotary_angles(config)
+    turns = angles(config.context_length, config.turned_width)
     x = torch.randn(2, 4, config.context_length, config.head_width)
-    pairs = torch.complex(*x.chunk(2, dim=-1)) * torch.polar(torch.ones_like(angles), angles)
-    torch.testing.assert_close(rotate(x, angles.cos(), angles.sin()), torch.cat([pairs.real, pairs.imag], dim=-1))
+    pairs = torch.complex(*x.chunk(2, dim=-1)) * torch.polar(torch.ones_like(turns), turns)
+    torch.testing.assert_close(rotate(x, turns.cos(), turns.sin()), torch.cat([pairs.real, pairs.imag], dim=-1))
 
 
 # What must hold
+
+
+def test_a_band_is_what_a_local_layer_may_see():
+    assert band(3, 5, 2, torch.device("cpu")).int().tolist() == [[0, 1, 1, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 1, 1]]
+
+
+RELATIVES = {
+    "local": {"windows": (0, 5)},
+    "half turned": {"rotary_width": 4, "key_shift": False},
+    "sinusoidal": {"positions": "sinusoidal"},
+    "after": {"norm_first": False},
+    "parallel": {"parallel": True},
+    "unscaled": {"attention_scale": 1.0, "qk_norm": False},
+}
+
+
+@pytest.mark.parametrize("settings", RELATIVES.values(), ids=RELATIVES)
+def test_relatives_do_not_see_the_future_and_read_on_from_a_cache(settings):
+    model = scrambled(replace(SMALL, **settings))
+    ids = some_ids(2, 20)
+    whole = model.log_probs(ids)
+    changed = ids.clone()
+    changed[:, 13] = (changed[:, 13] + 1) % SMALL.vocabulary_size
+    assert torch.equal(model.log_probs(changed)[:, :13], whole[:, :13])
+    assert not torch.allclose(model.log_probs(changed)[:, 13:], whole[:, 13:], atol=1e-3)
+    found, state = model.advance(ids[:, :7])
+    for place in range(7, 20):
+        torch.testing.assert_close(found, whole[:, place - 1], atol=1e-5, rtol=1e-4)
+        found, state = model.advance(ids[:, place : place + 1], state)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_local_layer_sees_its_window_and_no_further(layers):
+    model = scrambled(replace(SMALL, n_layers=layers, windows=(4,) * layers, key_shift=False))
+    ids = some_ids(1, 24)
+    changed = ids.clone()
+    changed[:, 0] = (changed[:, 0] + 1) % SMALL.vocabulary_size
+    differs = (model.log_probs(changed) != model.log_probs(ids)).any(dim=-1)[0]
+    assert differs.nonzero().max() == 3 * layers  # each layer carries three places on
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"windows": (3,)}, "windows are .* 2 layers need a number each"),
+        ({"windows": (3, -1)}, "0 or above"),
+        ({"rotary_width": 3}, "turn pairs"),
+        ({"rotary_width": 40}, "turn pairs"),
+        ({"attention_biases": "some"}, "no attention_biases 'some'; choose one of: all, projection, none"),
+    ],
+)
+def test_impossible_relatives(settings, complaint):
+    with pytest.raises(MinigptError, match=complaint):
+        replace(SMALL, **settings)
 
 
 @every_recipe
@@ -183,11 +136,11 @@ def test_no_token_sees_the_future(config):
 
 def test_rotary_attention_depends_on_distance_alone():
     """Queries and keys moved together keep their products."""
-    angles = rotary_angles(SMALL)
+    turns = angles(SMALL.context_length, SMALL.turned_width)
     query, key = torch.randn(2, SMALL.head_width)
 
     def product(i, j):
-        turned = [rotate(x[None], angles[p : p + 1].cos(), angles[p : p + 1].sin()) for x, p in ((query, i), (key, j))]
+        turned = [rotate(x[None], turns[p : p + 1].cos(), turns[p : p + 1].sin()) for x, p in ((query, i), (key, j))]
         return (turned[0] * turned[1]).sum()
 
     for offset in range(10):

@@ -1,0 +1,252 @@
+"""XLNet: a language model that predicts the tokens of a text in any order (Yang et al. 2019).
+
+Chapter 14 builds it on the attention of chapter 3. Three things are new. Positions are relative: attention sees how far
+away a key is, not where it is. A second stream holds for each place what can be known of it without its token, for a
+place must not see the token that it is asked for. And the hidden states of the text before are kept as memory.
+
+Shapes: B batch, T time, M memory, S = M + T, V vocabulary, D width, H heads.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minigpt.errors import MinigptError
+from minigpt.language_model import LanguageModel
+
+
+@dataclass(frozen=True)
+class XLNetConfig:
+    """Settings of an XLNet.
+
+    Attributes:
+        vocabulary_size: V.
+        n_layers: blocks.
+        n_heads: H.
+        width: D.
+        head_width: of one head; H times this need not be D.
+        mlp_width: of the hidden layer of the MLP.
+        norm_epsilon: inside the norms.
+    """
+
+    vocabulary_size: int
+    n_layers: int
+    n_heads: int
+    width: int
+    head_width: int
+    mlp_width: int
+    norm_epsilon: float = 1e-12
+
+
+def relative_places(T: int, S: int, width: int) -> Tensor:
+    """Sinusoids (S + T, D) for distances from S down to 1 - T (Dai et al. 2019, section 3.3)."""
+    distances = torch.arange(S, -T, -1.0)
+    angles = distances[:, None] * 10_000.0 ** -(torch.arange(0, width, 2) / width)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+def random_order(T: int, first: int, generator: torch.Generator | None = None) -> Tensor:
+    """A permutation: the rank (T,) of each place in the order of prediction; the first places keep theirs.
+
+    Args:
+        T: how many places.
+        first: how many of them are given, and never predicted.
+        generator: of the draw.
+    """
+    return torch.cat([torch.arange(first), first + torch.randperm(T - first, generator=generator)])
+
+
+def visible(rank: Tensor) -> Tensor:
+    """Which places (columns) each place (rows) may see when it is predicted: those earlier in the order (T, T)."""
+    return rank[:, None] > rank
+
+
+class RelativeAttention(nn.Module):
+    """Attention by content, by distance and by segment (Dai et al. 2019, section 3.3; Yang et al. 2019, 2.5)."""
+
+    def __init__(self, config: XLNetConfig):
+        super().__init__()
+        matrix, vector = (config.width, config.n_heads, config.head_width), (config.n_heads, config.head_width)
+        for name in ("queries", "keys", "values", "output", "places"):
+            self.register_parameter(name, nn.Parameter(torch.empty(matrix)))
+        for name in ("content_bias", "place_bias", "segment_bias"):
+            self.register_parameter(name, nn.Parameter(torch.empty(vector)))
+        self.segments = nn.Parameter(torch.empty(2, *vector))  # of keys in the same segment, and in another one
+
+    def forward(self, x: Tensor, context: Tensor, places: Tensor, other: Tensor, hidden: Tensor) -> Tensor:
+        """What each row of x gathers (B, T, D).
+
+        Args:
+            x: the stream that asks (B, T, D).
+            context: what is asked: memory, then the content stream (B, S, D).
+            places: `relative_places`.
+            other: whether a key is of another segment (B, T, S).
+            hidden: which keys must not be seen (B, T, S).
+        """
+        queries = torch.einsum("btw,whd->bthd", x, self.queries)
+        keys = torch.einsum("bsw,whd->bshd", context, self.keys)
+        values = torch.einsum("bsw,whd->bshd", context, self.values)
+        distances = torch.einsum("pw,whd->phd", places, self.places)
+        by_content = torch.einsum("bthd,bshd->bhts", queries + self.content_bias, keys)
+        by_place = torch.einsum("bthd,phd->bhtp", queries + self.place_bias, distances)
+        by_segment = torch.einsum("bthd,nhd->bhtn", queries + self.segment_bias, self.segments)
+        T, S = x.shape[1], context.shape[1]
+        index = T - torch.arange(T, device=x.device)[:, None] + torch.arange(S, device=x.device)  # of the distance
+        scores = by_content + by_place.gather(3, index.expand(*by_place.shape[:2], T, S))
+        scores = scores + torch.where(other[:, None], by_segment[..., 1:], by_segment[..., :1])
+        # As published: a row that may see nothing sees everything alike. So the first of an order is never predicted.
+        weights = (scores * keys.shape[-1] ** -0.5 - 1e30 * hidden[:, None]).softmax(dim=-1)
+        found = torch.einsum("bhts,bshd->bthd", weights, values)
+        return torch.einsum("bthd,whd->btw", found, self.output)
+
+
+class Block(nn.Module):
+    """Attention and an MLP, with a norm after each; both streams go through the same weights."""
+
+    def __init__(self, config: XLNetConfig):
+        super().__init__()
+        self.attention = RelativeAttention(config)
+        self.attention_norm = nn.LayerNorm(config.width, eps=config.norm_epsilon)
+        self.expansion = nn.Linear(config.width, config.mlp_width)
+        self.projection = nn.Linear(config.mlp_width, config.width)
+        self.mlp_norm = nn.LayerNorm(config.width, eps=config.norm_epsilon)
+
+    def forward(self, x: Tensor, *context: Tensor) -> Tensor:
+        x = self.attention_norm(x + self.attention(x, *context))
+        return self.mlp_norm(x + self.projection(F.gelu(self.expansion(x))))
+
+
+class XLNet(nn.Module, LanguageModel):
+    """A permutation language model.
+
+    Args:
+        config: its settings.
+    """
+
+    def __init__(self, config: XLNetConfig):
+        super().__init__()
+        self.config, self.vocabulary_size = config, config.vocabulary_size
+        self.embedding = nn.Embedding(config.vocabulary_size, config.width)
+        self.mask_embedding = nn.Parameter(torch.empty(1, 1, config.width))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+        self.head = nn.Linear(config.width, config.vocabulary_size)
+        self.head.weight = self.embedding.weight
+        for name, weight in self.named_parameters():
+            if "norm" not in name:
+                nn.init.zeros_(weight) if name.endswith(".bias") else nn.init.normal_(weight, std=0.02)
+
+    def forward(
+        self,
+        ids: Tensor,
+        hidden: Tensor | None = None,
+        targets: Tensor | None = None,
+        segments: Tensor | None = None,
+        memory: list[Tensor] | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Logits, and the memory for the text that follows.
+
+        Args:
+            ids: token ids (B, T).
+            hidden: which places (columns) each place (rows) must not see, (B, T, T); without it all see all.
+            targets: places to predict (B, N): their logits then come from the query stream, which does not know their
+                tokens.
+            segments: the segment of each token (B, T).
+            memory: of the text before, (B, M, D) a layer.
+
+        Returns:
+            logits (B, T, V), or (B, N, V) with targets; and what each layer read, (B, M + T, D).
+        """
+        (B, T), M = ids.shape, memory[0].shape[1] if memory else 0
+        x = self.embedding(ids)
+        hidden = torch.zeros(B, T, T, dtype=torch.bool, device=ids.device) if hidden is None else hidden.bool()
+        segments = torch.zeros_like(ids) if segments is None else segments
+        other = segments[:, :, None] != F.pad(segments, (M, 0))[:, None]
+        hidden = F.pad(hidden, (M, 0))  # memory may be seen by all
+        places = relative_places(T, M + T, x.shape[-1]).to(x)
+        itself = F.pad(torch.eye(T, dtype=torch.bool, device=ids.device), (M, 0))
+        asking = self.mask_embedding.expand(B, T, -1)
+        read = []
+        for layer, block in enumerate(self.blocks):
+            context = torch.cat([memory[layer], x], dim=1) if memory else x
+            read.append(context)
+            if targets is not None:
+                asking = block(asking, context, places, other, hidden)
+            x = block(x, context, places, other, hidden & ~itself)
+        if targets is not None:
+            x = asking.gather(1, targets[..., None].expand(-1, -1, x.shape[-1]))
+        return self.head(x), read
+
+    def loss(self, ids: Tensor, rank: Tensor, count: int) -> Tensor:
+        """Cross-entropy in nats of the last `count` tokens of an order (Yang et al. 2019, equation 5).
+
+        Args:
+            ids: token ids (B, T).
+            rank: of each place in the order (T,), as `random_order` gives it.
+            count: how many to predict.
+        """
+        targets = rank.argsort()[-count:].expand(len(ids), -1)
+        logits, _ = self(ids, ~visible(rank).expand(len(ids), -1, -1), targets)
+        return F.cross_entropy(logits.flatten(0, 1).float(), ids.gather(1, targets).flatten())
+
+    @torch.inference_mode()
+    def log_probs(self, ids: Tensor) -> Tensor:
+        """Next-token log-probabilities (B, T, V) after every prefix of ids (B, T), in the order from left to right.
+
+        One place is put behind the end, and every place asks for its own token knowing only those before it.
+        """
+        T = ids.shape[1]
+        ids = F.pad(ids, (0, 1))
+        targets = torch.arange(1, T + 1, device=ids.device).expand(len(ids), -1)
+        rank = torch.arange(T + 1, device=ids.device)
+        return self(ids, ~visible(rank).expand(len(ids), -1, -1), targets)[0].float().log_softmax(dim=-1)
+
+
+XLNET_NAMES = {
+    "embedding": "word_embedding",
+    "mask_embedding": "mask_emb",
+    "blocks": "layer",
+    "attention.queries": "rel_attn.q",
+    "attention.keys": "rel_attn.k",
+    "attention.values": "rel_attn.v",
+    "attention.output": "rel_attn.o",
+    "attention.places": "rel_attn.r",
+    "attention.content_bias": "rel_attn.r_w_bias",
+    "attention.place_bias": "rel_attn.r_r_bias",
+    "attention.segment_bias": "rel_attn.r_s_bias",
+    "attention.segments": "rel_attn.seg_embed",
+    "attention_norm": "rel_attn.layer_norm",
+    "expansion": "ff.layer_1",
+    "projection": "ff.layer_2",
+    "mlp_norm": "ff.layer_norm",
+    "head": "lm_loss",
+}
+"""What XLNet's published files call the parts of ours."""
+
+
+def xlnet_config(facts: Mapping[str, Any]) -> XLNetConfig:
+    """Our settings from a published configuration.
+
+    Raises:
+        MinigptError: a size is missing, or a setting is one that ours does not have.
+    """
+    for name, only in {"attn_type": "bi", "clamp_len": -1, "bi_data": False, "ff_activation": "gelu"}.items():
+        if facts.get(name, only) != only:
+            raise MinigptError(f"config.json sets {name} to {facts[name]!r}, but an XLNet is read with {only!r} only")
+    try:
+        return XLNetConfig(
+            vocabulary_size=facts["vocab_size"],
+            n_layers=facts["n_layer"],
+            n_heads=facts["n_head"],
+            width=facts["d_model"],
+            head_width=facts.get("d_head", facts["d_model"] // facts["n_head"]),
+            mlp_width=facts["d_inner"],
+            norm_epsilon=facts.get("layer_norm_eps", 1e-12),
+        )
+    except KeyError as error:
+        raise MinigptError(
+            f"config.json lacks {error.args[0]!r}: it is no complete configuration of an XLNet"
+        ) from None

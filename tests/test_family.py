@@ -1,0 +1,293 @@
+"""Tests of published checkpoints: those that lie ready, new ones of Hugging Face's, and broken ones."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+
+import minigpt
+from minigpt.errors import MinigptError
+from minigpt.family import DECODERS, export, load
+from minigpt.sampling import Sampler, complete
+from minigpt.tokenizers import ByteTokenizer
+from minigpt.transformer import GPT, GPT2, GPTConfig
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = ROOT / "data" / "gpt2-tiny"
+GOLDEN = ROOT.parent / "shared" / "golden"
+CAUSAL = ["gpt1", "gpt2", "gpt2_hub_layout", "gpt2_untied", "gpt3", "gpt_neo", "gptj", "ctrl", "gpt2_chinese"]
+EXACT = 2e-4  # the largest difference of logits that float32 allows (../shared/golden/README.md)
+
+
+def golden(name):
+    folder = GOLDEN / name
+    if not folder.exists():
+        pytest.skip(f"the golden checkpoints are not at {GOLDEN}")
+    return load(folder)[0], load_file(folder / "golden.safetensors"), json.loads((folder / "golden.json").read_text())
+
+
+# Beside others
+
+
+def test_the_package_loads_the_tiny_gpt2():
+    model, tokenizer = minigpt.load(TINY)
+    expected = load_file(TINY / "expected.safetensors")
+    assert tokenizer is None
+    assert (model(expected["input_ids"]) - expected["logits"]).abs().max() < EXACT
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", CAUSAL)
+def test_published_logits_and_losses(name):
+    model, tensors, facts = golden(name)
+    ids, real = tensors["input_ids"], tensors["attention_mask"].bool()
+    logits = model(ids)
+    assert (logits - tensors["logits"])[real].abs().max() < EXACT
+    for row, length in enumerate(facts["lengths"]):
+        alone = model(ids[row : row + 1, :length])
+        assert (alone - tensors["logits"][row, :length]).abs().max() < EXACT
+        loss = F.cross_entropy(logits[row, : length - 1], ids[row, 1:length])
+        assert loss.item() == pytest.approx(facts["loss_per_sequence"][row], abs=1e-5)
+    for loss, labels in (("loss_batch", "labels"), ("loss_partial", "labels_partial")):
+        found = F.cross_entropy(logits[:, :-1].flatten(0, 1), tensors[labels][:, 1:].flatten())
+        assert found.item() == pytest.approx(facts[loss], abs=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", CAUSAL)
+def test_published_greedy_tokens_with_and_without_a_cache(name):
+    model, _, facts = golden(name)
+    for case in facts["greedy"]:
+        prompt = torch.tensor([case["prompt"]])
+        assert complete(model, prompt, 20, Sampler(temperature=0))[0].tolist() == case["continuation"]
+        ids = prompt
+        for _ in range(20):
+            ids = torch.cat([ids, model(ids)[:, -1:].argmax(dim=-1)], dim=1)
+        assert ids[0, prompt.shape[1] :].tolist() == case["continuation"]
+
+
+def test_the_ids_of_gpt2_chinese():
+    if not GOLDEN.exists():
+        pytest.skip(f"the golden checkpoints are not at {GOLDEN}")
+    _, tokenizer = load(GOLDEN / "gpt2_chinese")
+    facts = json.loads((GOLDEN / "gpt2_chinese" / "golden.json").read_text())
+    assert [tokenizer.encode(text) for text in facts["texts"]] == facts["text_ids"]
+
+
+FRESH = {
+    "openai-gpt": ("OpenAIGPT", {"n_positions": 20, "n_layer": 3, "n_head": 2, "n_embd": 12, "afn": "relu"}),
+    "gpt2": ("GPT2", {"n_positions": 20, "n_layer": 2, "n_head": 3, "n_embd": 12, "activation_function": "gelu"}),
+    "gpt2-layers": (
+        "GPT2",
+        {"n_positions": 20, "n_layer": 3, "n_head": 3, "n_embd": 12, "scale_attn_by_inverse_layer_idx": True},
+    ),
+    "gpt2-unscaled": (
+        "GPT2",
+        {"n_positions": 20, "n_layer": 1, "n_head": 2, "n_embd": 12, "scale_attn_weights": False, "n_inner": 17},
+    ),
+    "gpt_neo": (
+        "GPTNeo",
+        {
+            "max_position_embeddings": 20, "num_layers": 3, "num_heads": 3, "hidden_size": 12, "window_size": 4,
+            "attention_types": [[["local", "global", "local"], 1]], "intermediate_size": 30,
+        },
+    ),
+    "gptj": ("GPTJ", {"n_positions": 20, "n_layer": 2, "n_head": 2, "n_embd": 24, "rotary_dim": 8}),
+    "ctrl": ("CTRL", {"n_positions": 20, "n_layer": 2, "n_head": 3, "n_embd": 12, "dff": 20}),
+}  # fmt: skip
+
+
+def fresh_checkpoint(name, folder, **more):
+    """A random model of Hugging Face's, saved; with norms and biases that are random, too."""
+    transformers = pytest.importorskip("transformers", reason="transformers is in the extra 'reference'")
+    kind, sizes = FRESH[name]
+    head = {"GPT2": "LMHeadModel", "OpenAIGPT": "LMHeadModel", "CTRL": "LMHeadModel"}.get(kind, "ForCausalLM")
+    torch.manual_seed(len(name))
+    config = getattr(transformers, f"{kind}Config")(vocab_size=61, **sizes)
+    theirs = getattr(transformers, kind + head)(config).eval()
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter.normal_(std=0.3)
+    theirs.save_pretrained(folder, **more)
+    return theirs
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", FRESH)
+def test_new_checkpoints_of_hugging_face(name, tmp_path):
+    theirs = fresh_checkpoint(name, tmp_path)
+    ids = torch.randint(61, (3, 20))
+    ours, _ = load(tmp_path)
+    torch.testing.assert_close(ours(ids), theirs(ids).logits, atol=EXACT, rtol=0)
+    prompt = ids[:, :5]
+    written = complete(ours, prompt, 10, Sampler(temperature=0))
+    expected = theirs.generate(prompt, max_new_tokens=10, do_sample=False, eos_token_id=None, pad_token_id=0)
+    assert torch.equal(written, expected[:, 5:])
+
+
+@torch.no_grad()
+def test_shards_and_a_pickle_give_the_same(tmp_path):
+    theirs = fresh_checkpoint("gptj", tmp_path / "shards", max_shard_size="8KB")
+    assert len(list((tmp_path / "shards").glob("*.safetensors"))) > 2
+    fresh_checkpoint("gptj", tmp_path / "whole")
+    (tmp_path / "whole" / "model.safetensors").unlink()
+    ids = torch.randint(61, (2, 9))
+    for zipped in (True, False):
+        torch.save(theirs.state_dict(), tmp_path / "whole" / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
+        for folder in ("shards", "whole"):
+            assert (load(tmp_path / folder)[0](ids) - theirs(ids).logits).abs().max() < EXACT
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("tied", [True, False])
+def test_what_we_export_hugging_face_loads(tied, tmp_path):
+    transformers = pytest.importorskip("transformers", reason="transformers is in the extra 'reference'")
+    tokenizer = ByteTokenizer()
+    torch.manual_seed(0)
+    config = GPTConfig(tokenizer.vocabulary_size, 24, 2, 3, 12, **GPT2 | {"tied_embeddings": tied})
+    ours = GPT(config)
+    for parameter in ours.parameters():
+        parameter.normal_(std=0.3)
+    export(ours, tokenizer, tmp_path)
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path).eval()
+    text = "The kite, 风筝!"
+    ids = torch.tensor([tokenizer.encode(text)])
+    torch.testing.assert_close(theirs(ids).logits, ours(ids), atol=EXACT, rtol=0)
+    assert transformers.PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "tokenizer.json"))(text).input_ids == (
+        ids[0].tolist()
+    )
+    again, same = load(tmp_path)
+    assert torch.equal(again(ids), ours(ids))
+    assert same.encode(text) == ids[0].tolist()
+
+
+def test_only_gpt2s_recipe_is_exported(tmp_path):
+    with pytest.raises(MinigptError, match="positions is 'rotary', which GPT-2's layout cannot say: .* --recipe gpt2"):
+        export(GPT(GPTConfig(257, 24, 2, 3, 12)), ByteTokenizer(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_settings_of_each_decoder_differ_from_gpt2s_where_the_papers_say(name):
+    differ = {key for key, value in DECODERS[name].settings.items() if GPT2.get(key) != value}
+    assert (
+        differ
+        == {
+            "openai-gpt": {"norm_first"},
+            "gpt2": set(),
+            "gpt3": set(),
+            "gpt_neo": {"attention_scale", "attention_biases"},
+            "gptj": {"positions", "parallel", "attention_biases", "head_bias", "tied_embeddings"},
+            "ctrl": {"positions", "activation", "head_bias", "norm_epsilon"},
+        }[name]
+    )
+
+
+# What is broken is refused
+
+
+def copy_of_tiny(folder, settings=(), change=None):
+    """The tiny GPT-2 with some settings, and the dictionary of its tensors, changed."""
+    facts = json.loads((TINY / "config.json").read_text()) | dict(settings)
+    (folder / "config.json").write_text(json.dumps({name: value for name, value in facts.items() if value != "gone"}))
+    tensors = load_file(TINY / "model.safetensors")
+    (change or dict)(tensors)
+    save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
+def hub_layout(tensors):
+    for name in list(tensors):
+        tensors[name.removeprefix("transformer.")] = tensors.pop(name)
+    for layer in range(3):
+        tensors[f"h.{layer}.attn.bias"] = torch.ones(1, 1, 44, 44).tril()
+        tensors[f"h.{layer}.attn.masked_bias"] = torch.tensor(-1e4)
+    tensors["lm_head.weight"] = tensors["wte.weight"].clone()
+
+
+def test_other_layouts_of_the_same_checkpoint_give_the_same_logits(tmp_path):
+    ids = torch.arange(44)[None]
+    assert torch.equal(load(copy_of_tiny(tmp_path, change=hub_layout))[0](ids), load(TINY)[0](ids))
+
+
+C_ATTN = "transformer.h.1.attn.c_attn.weight"
+
+
+@pytest.mark.parametrize(
+    ("settings", "change", "complaint"),
+    [
+        ({}, lambda t: t.pop(C_ATTN), r"lacks the tensor h\.1\.attn\.c_attn\.weight"),
+        ({}, lambda t: t.update({"transformer.h.0.extra": torch.ones(1)}), r"has a tensor h\.0\.extra"),
+        ({}, lambda t: t.update({C_ATTN: t[C_ATTN].T.contiguous()}), r"c_attn\.weight with the shape \(90, 30\), but"),
+        ({"n_layer": 2}, None, r"has a tensor h\.2\.\S+, which a model of this config\.json has no place for"),
+        ({"tie_word_embeddings": False}, None, r"lacks the tensor lm_head\.weight"),
+        ({"activation_function": "swish"}, None, "sets the activation 'swish'; minigpt has gelu_new"),
+        ({"model_type": "mamba"}, None, "of the architecture 'mamba'; minigpt reads openai-gpt, gpt2"),
+        ({"model_type": "gone", "n_embd": "gone"}, None, "of the architecture None"),
+        ({"n_embd": "gone"}, None, "lacks 'n_embd'"),
+        ({"n_embd": "many"}, None, "n_embd"),
+        ({"n_layer": 0}, None, "n_layers is 0"),
+        ({"attention_layers": ["global", "sideways", "local"]}, None, "each must be global or local"),
+        ({"attention_layers": ["local"]}, None, "windows are .* 3 layers"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused(settings, change, complaint, tmp_path):
+    with pytest.raises(MinigptError, match=complaint):
+        load(copy_of_tiny(tmp_path, settings, change))
+
+
+def test_a_checkpoint_that_is_missing_or_damaged_is_refused(tmp_path):
+    with pytest.raises(MinigptError, match=r"there is no file .*config\.json"):
+        load(tmp_path)
+    weights = copy_of_tiny(tmp_path) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(MinigptError, match=r"model\.safetensors cannot be read"):
+        load(tmp_path)
+    weights.unlink()
+    with pytest.raises(MinigptError, match=r"has no model\.safetensors \(nor pytorch_model\.bin\)"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("shard", ["elsewhere.safetensors", "../model.safetensors"])
+def test_an_index_that_points_nowhere(shard, tmp_path):
+    (tmp_path / "folder").mkdir()
+    copy_of_tiny(tmp_path / "folder").joinpath("model.safetensors").rename(tmp_path / "model.safetensors")
+    index = {"weight_map": {C_ATTN: shard}}
+    (tmp_path / "folder" / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(MinigptError, match="index.json names .*model.safetensors|index.json names elsewhere"):
+        load(tmp_path / "folder")
+
+
+class Trap:
+    """What runs code when it is unpickled."""
+
+    def __reduce__(self):
+        return (Path.touch, (Path(self.path),))
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_pickle_with_code_in_it_is_refused_and_not_run(plain, tmp_path):
+    trap = Trap()
+    trap.path = str(tmp_path / "sprung")
+    copy_of_tiny(tmp_path).joinpath("model.safetensors").unlink()
+    path = tmp_path / "pytorch_model.bin"
+    if plain:
+        path.write_bytes(pickle.dumps({"wte.weight": trap}, 2))
+    else:
+        torch.save({"wte.weight": trap}, path)
+    with pytest.raises(MinigptError, match=r"pytorch_model\.bin is damaged, or holds more than tensors"):
+        load(tmp_path)
+    assert not Path(trap.path).exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a pickle", [1, 2], {"wte.weight": 3}], ids=str)
+def test_a_pickle_that_holds_no_tensors(content, tmp_path):
+    copy_of_tiny(tmp_path).joinpath("model.safetensors").unlink()
+    path = tmp_path / "pytorch_model.bin"
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    with pytest.raises(MinigptError, match=r"pytorch_model\.bin (is damaged|cannot be read)"):
+        load(tmp_path)
