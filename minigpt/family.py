@@ -195,8 +195,8 @@ def read_config(facts: Mapping[str, Any], kind: str, folder: Path) -> GPTConfig:
         name = next((name for name in names if facts.get(name) is not None), None)
         if name:
             ours[setting] = facts[name]
-            if not isinstance(facts[name], int | float):
-                raise MinigptError(f"{folder}/config.json sets {name} to {facts[name]!r}, which is no number")
+            if not isinstance(facts[name], int | float if setting == "norm_epsilon" else int):
+                raise MinigptError(f"{folder}/config.json sets {name} to {facts[name]!r}, which cannot be")
         elif setting in list(SETTINGS)[:5]:
             raise MinigptError(f"{folder}/config.json lacks {names[0]!r}: it is no complete configuration of a {kind}")
     known = ACTIVATIONS | ({"gelu": "gelu_tanh"} if kind == "openai-gpt" else {})  # GPT-1 calls the approximation so
@@ -209,7 +209,7 @@ def read_config(facts: Mapping[str, Any], kind: str, folder: Path) -> GPTConfig:
         ours["activation"] = known[activation]
     if facts.get("scale_attn_weights") is False:
         ours["attention_scale"] = 1.0
-    layers = facts.get("attention_layers", [])
+    layers = facts.get("attention_layers") or []
     if set(layers) - {"global", "local"}:
         raise MinigptError(f"{folder}/config.json lists attention_layers {layers}; each must be global or local")
     ours["windows"] = [facts.get("window_size", 256) if layer == "local" else 0 for layer in layers]
@@ -282,18 +282,31 @@ def stored_tensors(folder: Path) -> Iterator[tuple[Path, str, Tensor]]:
     for single in ("model.safetensors", "pytorch_model.bin"):
         index = folder / f"{single}.index.json"
         if index.exists():
-            shards = sorted(set(read_json(index)["weight_map"].values()))
+            shards = shards_of(index)
         elif (folder / single).exists():
             shards = [single]
         else:
             continue
         for shard in shards:
-            path = folder / shard
-            if not path.is_file() or path.resolve().parent != folder.resolve():
-                raise MinigptError(f"{index} names {shard}, which is not in {folder}: fetch that file, too")
-            yield from ((path, name, tensor) for name, tensor in tensors_of(path))
+            yield from ((folder / shard, name, tensor) for name, tensor in tensors_of(folder / shard))
         return
     raise MinigptError(f"{folder} has no model.safetensors (nor pytorch_model.bin): check the path, or fetch it again")
+
+
+def shards_of(index: Path) -> list[str]:
+    """The files among which an index divides the tensors.
+
+    Raises:
+        MinigptError: the index is damaged, or names a file that is not beside it.
+    """
+    try:
+        shards = sorted(set(read_json(index)["weight_map"].values()))
+        missing = [shard for shard in shards if Path(shard).name != shard or not (index.parent / shard).is_file()]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise MinigptError(f"{index} is damaged ({type(error).__name__}: {error}): fetch it again") from None
+    if missing:
+        raise MinigptError(f"{index} names {missing[0]}, which is not in {index.parent}: fetch that file, too")
+    return shards
 
 
 def tensors_of(path: Path) -> Iterator[tuple[str, Tensor]]:
