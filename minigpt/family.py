@@ -10,7 +10,7 @@ import pickle
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -67,65 +67,47 @@ GPT2_NAMES: Names = {
 
 @dataclass(frozen=True)
 class Decoder:
-    """A decoder-only member of the family.
+    """A decoder-only member of the family, by what sets it apart from GPT-2.
 
     Attributes:
         settings: of our GPT.
         names: what its files call the parts.
-        transposed: its matrices stand the other way round: inputs in rows.
+        transposed: the matrices of its blocks stand the other way round: inputs in rows.
     """
 
-    settings: Mapping[str, Any]
-    names: Names
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    names: Names = field(default_factory=dict)
     transposed: bool = False
 
 
-def in_three(folder: str, *names: str) -> tuple[str, ...]:
-    """Names of queries, keys and values that are stored apart."""
-    return tuple(f"{folder}.{name}" for name in names)
+def in_three(folder: str, *names: str) -> Names:
+    """Queries, keys and values that are stored apart."""
+    return {"attention.queries_keys_values": tuple(f"{folder}.{name}" for name in names)}
 
 
 DECODERS = {
     "openai-gpt": Decoder(
-        GPT2 | {"norm_first": False},
-        {**GPT2_NAMES, "embedding": "tokens_embed", "position_embedding": "positions_embed"},
+        {"norm_first": False},
+        {"embedding": "tokens_embed", "position_embedding": "positions_embed"},
         transposed=True,
     ),
-    "gpt2": Decoder(GPT2, GPT2_NAMES, transposed=True),
-    "gpt3": Decoder(GPT2, GPT2_NAMES, transposed=True),
+    "gpt2": Decoder(transposed=True),
+    "gpt3": Decoder(transposed=True),
     "gpt_neo": Decoder(
-        GPT2 | {"attention_scale": 1.0, "attention_biases": "projection"},
-        {
-            **GPT2_NAMES,
-            "attention.queries_keys_values": in_three("attn.attention", "q_proj", "k_proj", "v_proj"),
-            "attention.projection": "attn.attention.out_proj",
-        },
+        {"attention_scale": 1.0, "attention_biases": "projection"},
+        in_three("attn.attention", "q_proj", "k_proj", "v_proj") | {"attention.projection": "attn.attention.out_proj"},
     ),
     "gptj": Decoder(
-        GPT2
-        | {"positions": "rotary", "parallel": True, "attention_biases": "none", "head_bias": True}
-        | {"tied_embeddings": False},
-        {
-            **GPT2_NAMES,
-            "attention.queries_keys_values": in_three("attn", "q_proj", "k_proj", "v_proj"),
-            "attention.projection": "attn.out_proj",
-            "mlp.expansion": "mlp.fc_in",
-            "mlp.projection": "mlp.fc_out",
-        },
+        {"positions": "rotary", "parallel": True, "attention_biases": "none"}
+        | {"tied_embeddings": False, "head_bias": True},
+        in_three("attn", "q_proj", "k_proj", "v_proj")
+        | {"attention.projection": "attn.out_proj", "mlp.expansion": "mlp.fc_in", "mlp.projection": "mlp.fc_out"},
     ),
     "ctrl": Decoder(
-        GPT2 | {"positions": "sinusoidal", "activation": "relu", "head_bias": True, "norm_epsilon": 1e-6},
-        {
-            **GPT2_NAMES,
-            "embedding": "w",
-            "attention_norm": "layernorm1",
-            "attention.queries_keys_values": in_three("multi_head_attention", "Wq", "Wk", "Wv"),
-            "attention.projection": "multi_head_attention.dense",
-            "mlp_norm": "layernorm2",
-            "mlp.expansion": "ffn.0",
-            "mlp.projection": "ffn.2",
-            "final_norm": "layernorm",
-        },
+        {"positions": "sinusoidal", "activation": "relu", "head_bias": True, "norm_epsilon": 1e-6},
+        in_three("multi_head_attention", "Wq", "Wk", "Wv")
+        | {"attention.projection": "multi_head_attention.dense", "mlp.expansion": "ffn.0", "mlp.projection": "ffn.2"}
+        | {"embedding": "w", "attention_norm": "layernorm1", "mlp_norm": "layernorm2", "final_norm": "layernorm"},
     ),
 }
 """The decoders that can be loaded, by the `model_type` of their `config.json`."""
@@ -190,7 +172,7 @@ def load_decoder(folder: Path, facts: Mapping[str, Any], kind: str) -> GPT:
     """A decoder with the weights of a folder."""
     decoder = DECODERS[kind]
     model = GPT(read_config(facts, kind, folder))
-    fill(places(model, decoder.names, decoder.transposed), folder, tied=model.config.tied_embeddings)
+    fill(places(model, GPT2_NAMES | decoder.names, decoder.transposed), folder, model.config.tied_embeddings)
     for layer, block in enumerate(model.blocks):
         queries_keys = block.attention.queries_keys_values.weight.detach().chunk(3)[:2]
         if kind == "gptj":
@@ -208,28 +190,26 @@ def read_config(facts: Mapping[str, Any], kind: str, folder: Path) -> GPTConfig:
     Raises:
         MinigptError: a size is missing, or there is an activation or a kind of attention that we do not know.
     """
-    ours = dict(DECODERS[kind].settings)
+    ours = GPT2 | DECODERS[kind].settings
     for setting, names in SETTINGS.items():
         name = next((name for name in names if facts.get(name) is not None), None)
         if name:
             ours[setting] = facts[name]
-            if not isinstance(facts[name], int | float):
-                raise MinigptError(f"{folder}/config.json sets {name} to {facts[name]!r}, which is no number")
-    missing = [names[0] for setting, names in list(SETTINGS.items())[:5] if setting not in ours]
-    if missing:
-        raise MinigptError(f"{folder}/config.json lacks {missing[0]!r}: it is no complete configuration of a {kind}")
-    activation = facts.get("activation_function", "gelu_new")
-    if kind == "openai-gpt":  # whose files say "gelu" and mean its approximation
-        activation = {"gelu": "gelu_new"}.get(facts.get("afn", "gelu"), facts.get("afn"))
-    if activation not in ACTIVATIONS:
-        raise MinigptError(
-            f"{folder}/config.json sets the activation {activation!r}; minigpt has {', '.join(ACTIVATIONS)}"
-        )
-    if kind != "ctrl":
-        ours["activation"] = ACTIVATIONS[activation]
+            if not isinstance(facts[name], int | float if setting == "norm_epsilon" else int):
+                raise MinigptError(f"{folder}/config.json sets {name} to {facts[name]!r}, which cannot be")
+        elif setting in list(SETTINGS)[:5]:
+            raise MinigptError(f"{folder}/config.json lacks {names[0]!r}: it is no complete configuration of a {kind}")
+    known = ACTIVATIONS | ({"gelu": "gelu_tanh"} if kind == "openai-gpt" else {})  # GPT-1 calls the approximation so
+    activation = facts.get("afn" if kind == "openai-gpt" else "activation_function")
+    if activation is not None:
+        if activation not in list(known):
+            raise MinigptError(
+                f"{folder}/config.json sets the activation {activation!r}; minigpt has {', '.join(known)}"
+            )
+        ours["activation"] = known[activation]
     if facts.get("scale_attn_weights") is False:
         ours["attention_scale"] = 1.0
-    layers = facts.get("attention_layers", [])
+    layers = facts.get("attention_layers") or []
     if set(layers) - {"global", "local"}:
         raise MinigptError(f"{folder}/config.json lists attention_layers {layers}; each must be global or local")
     ours["windows"] = [facts.get("window_size", 256) if layer == "local" else 0 for layer in layers]
@@ -302,18 +282,31 @@ def stored_tensors(folder: Path) -> Iterator[tuple[Path, str, Tensor]]:
     for single in ("model.safetensors", "pytorch_model.bin"):
         index = folder / f"{single}.index.json"
         if index.exists():
-            shards = sorted(set(read_json(index)["weight_map"].values()))
+            shards = shards_of(index)
         elif (folder / single).exists():
             shards = [single]
         else:
             continue
         for shard in shards:
-            path = folder / shard
-            if not path.is_file() or path.resolve().parent != folder.resolve():
-                raise MinigptError(f"{index} names {shard}, which is not in {folder}: fetch that file, too")
-            yield from ((path, name, tensor) for name, tensor in tensors_of(path))
+            yield from ((folder / shard, name, tensor) for name, tensor in tensors_of(folder / shard))
         return
     raise MinigptError(f"{folder} has no model.safetensors (nor pytorch_model.bin): check the path, or fetch it again")
+
+
+def shards_of(index: Path) -> list[str]:
+    """The files among which an index divides the tensors.
+
+    Raises:
+        MinigptError: the index is damaged, or names a file that is not beside it.
+    """
+    try:
+        shards = sorted(set(read_json(index)["weight_map"].values()))
+        missing = [shard for shard in shards if Path(shard).name != shard or not (index.parent / shard).is_file()]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise MinigptError(f"{index} is damaged ({type(error).__name__}: {error}): fetch it again") from None
+    if missing:
+        raise MinigptError(f"{index} names {missing[0]}, which is not in {index.parent}: fetch that file, too")
+    return shards
 
 
 def tensors_of(path: Path) -> Iterator[tuple[str, Tensor]]:
@@ -344,7 +337,7 @@ def export(model: GPT, tokenizer: Tokenizer, folder: Path) -> None:
     Raises:
         MinigptError: the model is of another recipe, for which there is no published layout.
     """
-    config, gpt2 = model.config, DECODERS["gpt2"]
+    config = model.config
     other = [name for name, value in GPT2.items() if getattr(config, name) != value and name != "tied_embeddings"]
     if other:
         raise MinigptError(
@@ -356,7 +349,7 @@ def export(model: GPT, tokenizer: Tokenizer, folder: Path) -> None:
     facts |= {"bos_token_id": tokenizer.end_of_text, "eos_token_id": tokenizer.end_of_text}
     tensors = {
         name if name == "lm_head.weight" else f"transformer.{name}": place.contiguous()
-        for name, place in places(model, gpt2.names, gpt2.transposed).items()
+        for name, place in places(model, GPT2_NAMES, transposed=True).items()
     }
     write_json(folder / "config.json", facts)
     with replacing(folder / "model.safetensors") as temporary:

@@ -53,14 +53,12 @@ class WordPieceTokenizer(Tokenizer):
         """The ids of a word: from left to right the longest piece that is known; or unknown, if any part of it is."""
         ids, start = [], 0
         while start < len(word):
-            marked = ("##" if start else "") + word[start:]
-            stop = next(
-                (n for n in range(len(marked), len(marked) - len(word) + start, -1) if marked[:n] in self._ids), 0
-            )
-            if not stop or len(word) > LONGEST_WORD:
+            mark = "##" if start else ""
+            stop = next((n for n in range(len(word), start, -1) if mark + word[start:n] in self._ids), None)
+            if stop is None or len(word) > LONGEST_WORD:
                 return [self._ids[UNKNOWN]]
-            ids.append(self._ids[marked[:stop]])
-            start += stop - (2 if start else 0)
+            ids.append(self._ids[mark + word[start:stop]])
+            start = stop
         return ids
 
 

@@ -229,7 +229,8 @@ C_ATTN = "transformer.h.1.attn.c_attn.weight"
         ({"model_type": "mamba"}, None, "of the architecture 'mamba'; minigpt reads openai-gpt, gpt2"),
         ({"model_type": "gone", "n_embd": "gone"}, None, "of the architecture None"),
         ({"n_embd": "gone"}, None, "lacks 'n_embd'"),
-        ({"n_embd": "many"}, None, "n_embd"),
+        ({"n_embd": "many"}, None, "sets n_embd to 'many', which cannot be"),
+        ({"n_layer": 2.5}, None, r"sets n_layer to 2\.5, which cannot be"),
         ({"n_layer": 0}, None, "n_layers is 0"),
         ({"attention_layers": ["global", "sideways", "local"]}, None, "each must be global or local"),
         ({"attention_layers": ["local"]}, None, "windows are .* 3 layers"),
@@ -260,6 +261,25 @@ def test_an_index_that_points_nowhere(shard, tmp_path):
     (tmp_path / "folder" / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(MinigptError, match="index.json names .*model.safetensors|index.json names elsewhere"):
         load(tmp_path / "folder")
+
+
+@pytest.mark.parametrize("value", [[], {}, {"weight_map": [1]}, {"weight_map": {C_ATTN: 3}}], ids=str)
+def test_an_index_that_is_damaged(value, tmp_path):
+    copy_of_tiny(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(value))
+    with pytest.raises(MinigptError, match=r"index\.json is damaged"):
+        load(tmp_path)
+
+
+def test_shards_may_be_links_as_in_the_cache_of_hugging_face(tmp_path):
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "snapshot").mkdir()
+    copy_of_tiny(tmp_path / "snapshot").joinpath("model.safetensors").rename(tmp_path / "blobs" / "1")
+    (tmp_path / "snapshot" / "model-1.safetensors").symlink_to(tmp_path / "blobs" / "1")
+    index = {"weight_map": dict.fromkeys(load_file(TINY / "model.safetensors"), "model-1.safetensors")}
+    (tmp_path / "snapshot" / "model.safetensors.index.json").write_text(json.dumps(index))
+    ids = torch.arange(44)[None]
+    assert torch.equal(load(tmp_path / "snapshot")[0](ids), load(TINY)[0](ids))
 
 
 class Trap:
