@@ -14,6 +14,15 @@ def kind_of_mistake(text):
     return stopped_at.kind if stopped_at else None
 
 
+def bits_of_beginning(text):
+    bits = 0.0
+    for character, distribution in zip(text, tales.read(text).next_characters()):
+        if character not in distribution:
+            return math.inf
+        bits -= math.log2(distribution[character])
+    return bits
+
+
 def shares_of_information(documents):
     bits = {}
     for document in documents:

@@ -2,21 +2,18 @@
 
 import numpy as np
 
-from minigpt.perceptron import Perceptron
 
-
-def nand():
-    return (-1.0, -1.0), 1.5
-
-
-def unit(weights, bias):
-    perceptron = Perceptron(2)
-    perceptron.weights, perceptron.bias = np.array(weights), bias
-    return perceptron
+def nand(n):
+    return [-1.0] * n, n - 0.5
 
 
 def xor_units():
-    return unit([1.0, 1.0], -0.5), unit([-1.0, -1.0], 1.5), unit([1.0, 1.0], -1.0)
+    return ((1.0, 1.0), -0.5), ((-1.0, -1.0), 1.5), ((1.0, 1.0), -1.0)  # or, not both, and
+
+
+def soft_gradient(x, q, weights, bias):
+    error = 1 / (1 + np.exp(-(x @ weights + bias))) - q
+    return error @ x / len(x), error.mean()
 
 
 def averaged_perceptron(x, y, passes):

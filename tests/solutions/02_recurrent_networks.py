@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from minigpt.recurrent import LSTM, RecurrentNetwork
+from minigpt.recurrent import RecurrentNetwork
 
 
 def forget_bias(half_life):
@@ -12,15 +12,21 @@ def forget_bias(half_life):
     return math.log(share / (1 - share))
 
 
-def counter():
-    network = LSTM(2, 1)
+def counter(network):
     large = 100.0
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
         network.weight_ih_l0[2] = torch.tensor([large, -large])  # the candidate: tanh of it is +1 or -1
         network.bias_ih_l0[:2] = large  # the input gate writes every time, the forget gate keeps everything
-    return network
+
+
+def read_in_pieces(read, x, length):
+    outputs, state = [], None
+    for piece in x.split(length, dim=1):
+        output, state = read(piece, state)
+        outputs.append(output)
+    return torch.cat(outputs, dim=1), state
 
 
 class MinimalGatedUnit(RecurrentNetwork):
