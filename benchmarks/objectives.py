@@ -1,0 +1,233 @@
+"""Three objectives on the same tales: a small GPT, an XLNet and a T5, judged by what each of them can do.
+
+    python benchmarks/objectives.py [--steps N] [--json FILE]
+
+All read the same windows of the same tokens, and have about as many parameters. Each is trained at every one of
+`RATES`, and judged by the run that ends with the lowest loss on held-out tales, by its own objective. Chapter 14 shows
+the record.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from common import ROOT, circumstances, record
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from minigpt.corpora import cache_folder, open_corpus
+from minigpt.datasets import Batches, prepare
+from minigpt.evaluation import bits_per_character, floor_bits_per_character, split_documents
+from minigpt.runs import load_run
+from minigpt.sampling import Sampler, complete
+from minigpt.t5 import T5, T5Config, corrupt, cut
+from minigpt.training import learning_rate_factor
+from minigpt.transformer import GPT, GPT2, GPTConfig
+from minigpt.xlnet import XLNet, XLNetConfig, order
+
+ROWS, T, RATES = 6, 192, (0.003, 0.01)
+SHARE, MEAN_LENGTH, SENTINELS = 0.15, 3.0, 16
+GUESSES = 16
+Loss = Callable[[nn.Module, Tensor, torch.Generator], Tensor]
+
+
+def make_gpt(V: int) -> GPT:
+    return GPT(GPTConfig(V, T, n_layers=2, n_heads=4, width=64, **GPT2))
+
+
+def make_xlnet(V: int) -> XLNet:
+    return XLNet(XLNetConfig(V, n_layers=2, n_heads=4, width=64, head_width=16, mlp_width=224))
+
+
+def make_t5(V: int) -> T5:
+    sizes = {"n_heads": 4, "width": 52, "head_width": 13, "mlp_width": 104}
+    return T5(T5Config(V + SENTINELS, 2, 2, **sizes, tied_embeddings=True, start=V - 1))
+
+
+def next_token(model: GPT, rows: Tensor, generator: torch.Generator) -> Tensor:
+    """Every token from those before it."""
+    return model(rows[:, :-1], rows[:, 1:])
+
+
+def continuation(model: T5, rows: Tensor, generator: torch.Generator) -> Tensor:
+    """The same, by the decoder, behind a source that says nothing."""
+    logits = model.decode(rows[:, :-1], model.encode(rows[:, :1] * 0 + model.config.start))
+    return nn.functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten())
+
+
+def spans_in_any_order(model: XLNet, rows: Tensor, generator: torch.Generator) -> Tensor:
+    """15 % of the tokens, in spans, in a random order; the others are given."""
+    ranks = []
+    for _ in rows:
+        places = torch.tensor([1 + place for span in cut(T, SHARE, MEAN_LENGTH, generator) for place in span])
+        ranks.append(order(T + 1, places[torch.randperm(len(places), generator=generator)]))
+    return model.loss(rows, torch.stack(ranks))
+
+
+def all_in_any_order(model: XLNet, rows: Tensor, generator: torch.Generator) -> Tensor:
+    """All tokens but the first, in a random order."""
+    return model.loss(rows, torch.stack([order(T + 1, 1 + torch.randperm(T, generator=generator)) for _ in rows]))
+
+
+def spans_in_holes(model: T5, rows: Tensor, generator: torch.Generator) -> Tensor:
+    """15 % of the tokens, in spans, written one after the other."""
+    sentinels = range(model.vocabulary_size - SENTINELS, model.vocabulary_size)
+    pairs = [corrupt(row, cut(T, SHARE, MEAN_LENGTH, generator), sentinels) for row in rows[:, 1:].tolist()]
+    return model.loss(*(torch.tensor(side) for side in zip(*pairs, strict=True)))
+
+
+OBJECTIVES: dict[str, tuple[Callable[[int], nn.Module], Loss]] = {
+    "GPT": (make_gpt, next_token),
+    "XLNet, spans": (make_xlnet, spans_in_any_order),
+    "XLNet, all tokens": (make_xlnet, all_in_any_order),
+    "T5, spans": (make_t5, spans_in_holes),
+    "T5, continuing": (make_t5, continuation),
+}
+
+
+def train(name: str, rate: float, steps: int, data: Batches, held_out: Batches) -> tuple[float, float, nn.Module]:
+    """Train by one objective: its loss on held-out text, the seconds it took, and the model."""
+    make, loss_of = OBJECTIVES[name]
+    torch.manual_seed(0)
+    model, generator = make(int(data.ids[0]) + 1), torch.Generator().manual_seed(0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
+    begun = time.perf_counter()
+    for step in range(steps):
+        loss_of(model, data.batch(step), generator).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * learning_rate_factor(step, steps, 0.6)
+        optimizer.step()
+        optimizer.zero_grad()
+    seconds = time.perf_counter() - begun
+    with torch.inference_mode():
+        loss = np.mean([loss_of(model.eval(), held_out.batch(step), generator).item() for step in range(20)])
+    return float(loss), seconds, model
+
+
+# Filling in: a document begins with the end-of-text token, and `spans` of what follows it have been cut out.
+
+
+def places_of(spans: Sequence[range]) -> list[int]:
+    """Where the cut-out tokens stand, behind the end-of-text token."""
+    return [1 + place for span in spans for place in span]
+
+
+def gpt_fills(model: GPT, ids: list[int], spans: Sequence[range], guesses: int = 0) -> list[int]:
+    """Hole by hole the most probable tokens; or, of some guesses more, those after which the text goes on best."""
+    ids, ends = list(ids), [1 + span.start for span in spans[1:]] + [len(ids)]
+    for span, end in zip(spans, ends, strict=True):
+        first, last = 1 + span.start, 1 + span.stop
+        before = torch.tensor([ids[:first]])
+        found = complete(model, before, len(span), Sampler(temperature=0))
+        if guesses:
+            drawn = complete(model, before.expand(guesses, -1), len(span), Sampler(), seed=first)
+            found, after = torch.cat([found, drawn]), torch.tensor([ids[last:end]], dtype=torch.long)
+            rows = torch.cat([before.expand(len(found), -1), found, after.expand(len(found), -1)], dim=1)
+            log_probs = model.log_probs(rows[:, :-1])[:, first - 1 :].gather(2, rows[:, first:, None])
+            found = found[log_probs.sum(dim=(1, 2)).argmax()][None]
+        ids[first:last] = found[0].tolist()
+    return ids
+
+
+def xlnet_fills(model: XLNet, ids: list[int], spans: Sequence[range]) -> list[int]:
+    return model.fill(torch.tensor([ids]), places_of(spans))[0].tolist()
+
+
+def t5_fills(model: T5, ids: list[int], spans: Sequence[range]) -> list[int]:
+    """What the decoder writes when it is told, by the sentinels, when to begin the next span: how long each one is."""
+    first = model.vocabulary_size - SENTINELS
+    source, target = corrupt(ids[1:], spans, range(first, model.vocabulary_size))
+    sources = model.encode(torch.tensor([source]))
+    written = [model.config.start]
+    for token in target[:-1]:
+        best = model.decode(torch.tensor([written]), sources)[0, -1, :first].argmax()
+        written.append(token if token >= first else int(best))
+    filled, ids = iter([token for token in written[1:] if token < first]), list(ids)
+    for place in places_of(spans):
+        ids[place] = next(filled)
+    return ids
+
+
+def t5_writes(model: T5, ids: list[int], spans: Sequence[range]) -> list[list[int]]:
+    """The spans that the decoder writes when nobody tells it how long they are."""
+    first = model.vocabulary_size - SENTINELS
+    source, target = corrupt(ids[1:], spans, range(first, model.vocabulary_size))
+    found, now = [[] for _ in range(SENTINELS)], []
+    for token in model.write(torch.tensor([source]), len(target) + 10)[0].tolist():
+        if token >= first:
+            now = found[token - first] = []
+        else:
+            now.append(token)
+    return found[: len(spans)]
+
+
+def fill_in(models: dict[str, nn.Module], documents: Sequence[Sequence[int]], end_of_text: int) -> dict[str, Any]:
+    """For each way to fill in, how many spans, and how many tokens, are those of the text."""
+    ways = {
+        "GPT, what comes before": (gpt_fills, "GPT"),
+        f"GPT, the best of {GUESSES + 1} guesses": (lambda *case: gpt_fills(*case, guesses=GUESSES), "GPT"),
+        "XLNet, spans": (xlnet_fills, "XLNet, spans"),
+        "XLNet, all tokens": (xlnet_fills, "XLNet, all tokens"),
+        "T5, told how long": (t5_fills, "T5, spans"),
+        "T5, not told": (t5_writes, "T5, spans"),
+    }
+    generator = torch.Generator().manual_seed(1)
+    cases = [([end_of_text, *document], cut(len(document), SHARE, MEAN_LENGTH, generator)) for document in documents]
+    results = {}
+    for way, (fill, name) in ways.items():
+        begun, spans_right, tokens_right = time.perf_counter(), [], []
+        for ids, spans in cases:
+            with torch.inference_mode():
+                filled = fill(models[name], ids, spans)
+            for number, span in enumerate(spans):
+                wanted = ids[1 + span.start : 1 + span.stop]
+                found = filled[number] if fill is t5_writes else filled[1 + span.start : 1 + span.stop]
+                spans_right.append(found == wanted)
+                tokens_right += [number < len(found) and found[number] == token for number, token in enumerate(wanted)]
+        results[way] = {
+            "spans_right": float(np.mean(spans_right)), "tokens_right": float(np.mean(tokens_right)),
+            "spans": len(spans_right), "seconds": time.perf_counter() - begun,
+        }  # fmt: skip
+        print(f"{way:<30} {results[way]}", flush=True)
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=500, help="of each training run")
+    parser.add_argument("--json", type=Path, help="write the results here")
+    arguments = parser.parse_args()
+    tokenizer = load_run(ROOT / "data/runs/laptop")[1]
+    end_of_text = tokenizer.end_of_text
+    data, held_out = prepare(open_corpus("tales"), tokenizer, cache_folder(), 3_000_000, 60_000)
+    batches, validation = Batches(data, T, ROWS, seed=0), Batches(held_out, T, ROWS, seed=0)
+    models, training = {}, {}
+    for name in tqdm(OBJECTIVES):
+        tried = {rate: train(name, rate, arguments.steps, batches, validation) for rate in RATES}
+        rate = min(tried, key=lambda rate: tried[rate][0] if math.isfinite(tried[rate][0]) else math.inf)
+        _, seconds, models[name] = tried[rate]
+        training[name] = {
+            "parameters": sum(parameter.numel() for parameter in models[name].parameters()),
+            "learning_rate": rate, "seconds": seconds,
+            "held_out_loss": {str(rate): loss for rate, (loss, _, _) in tried.items()},
+        }  # fmt: skip
+        if name != "T5, spans":
+            training[name]["bits_per_character"] = bits_per_character(models[name], held_out, end_of_text)
+        print(f"{name:<20} {training[name]}", flush=True)
+    documents = [document.tolist() for document in split_documents(held_out)]
+    texts = [tokenizer.decode(document) for document in documents]
+    record(
+        arguments.json, steps=arguments.steps, tokens=arguments.steps * ROWS * T, share=SHARE,
+        floor=floor_bits_per_character(texts, "english"), training=training,
+        filling_in=fill_in(models, documents, end_of_text), **circumstances(["torch", "numpy"]),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
