@@ -108,7 +108,7 @@ class RelativeAttention(nn.Module):
         return torch.einsum("bhnd,whd->bnw", weights @ values, self.output)
 
 
-class Block(nn.Module):
+class TwoStreamBlock(nn.Module):
     """Attention and an MLP, with a norm after each; both streams go through the same weights."""
 
     def __init__(self, config: XLNetConfig):
@@ -136,7 +136,7 @@ class XLNet(nn.Module, LanguageModel):
         self.config, self.vocabulary_size = config, config.vocabulary_size
         self.embedding = nn.Embedding(config.vocabulary_size, config.width)
         self.mask_embedding = nn.Parameter(torch.empty(1, 1, config.width))
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+        self.blocks = nn.ModuleList(TwoStreamBlock(config) for _ in range(config.n_layers))
         self.head = nn.Linear(config.width, config.vocabulary_size)
         self.head.weight = self.embedding.weight
         for name, weight in self.named_parameters():
