@@ -38,7 +38,7 @@ MODULES = {
     13: ["family"], 14: ["xlnet", "t5"],
 }  # fmt: skip
 IGNORED = "nbval-ignore-output"
-TAGS = {"imports", "promoted", "exercise", "check", IGNORED}
+TAGS = {"imports", "promoted", "exercise", "check", "points-1", "points-2", "points-3", IGNORED}
 MOST_LINES = 25
 NETWORK = {"aiohttp", "fetch", "ftplib", "from_pretrained", "http", "httpx", "requests", "socket", "urllib", "urlopen"}
 REGISTRY = set(json.loads((ROOT / "data" / "corpora.json").read_text(encoding="utf-8")))

@@ -1,0 +1,118 @@
+"""Right answers written differently are accepted, and wrong ones refused with the message meant for them."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from minigpt.assignments import DEFINITIONS, Assignment, read_assignment
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+FILES = sorted((ROOT / "tests" / "answers").glob("*.py"))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A possible answer, and a part of the message that it must get: None for a right one."""
+
+    exercise: int
+    source: str
+    message: str | None
+    line: int
+
+
+def read_answers(path: Path, assignment: Assignment) -> Iterator[Answer]:
+    """The answers of a file: what is decorated with `@right` or `@wrong("...")`, behind all that is not.
+
+    Before it stand the worked solutions, for an exercise that asks for two functions of which the answer is one.
+    """
+    solutions = (ROOT / "tests" / "solutions" / path.name).read_text(encoding="utf-8")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    numbers = {name: number for number, one in enumerate(assignment.exercises) for name in one.names}
+    verdicts = [verdict_of(node) for node in tree.body]
+    shared = [node for node, verdict in zip(tree.body, verdicts, strict=True) if verdict is None]
+    for node, verdict in zip(tree.body, verdicts, strict=True):
+        if verdict is not None:
+            line, node.decorator_list = node.lineno, []
+            source = ast.unparse(ast.Module([*shared, node], []))
+            yield Answer(numbers[node.name], f"{solutions}\n{source}", verdict or None, line)
+
+
+def verdict_of(node: ast.stmt) -> str | None:
+    """The message that a decorator names; "" for `@right`; None without any."""
+    for decorator in getattr(node, "decorator_list", []) if isinstance(node, DEFINITIONS) else []:
+        if isinstance(decorator, ast.Name) and decorator.id == "right":
+            return ""
+        if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "wrong":
+            return ast.literal_eval(decorator.args[0])
+    return None
+
+
+RUNNER = """
+import json, os, sys
+job = json.load(sys.stdin)
+namespace = {"__name__": "__main__"}
+exec(job["setup"], namespace)
+told = []
+for source, check in job["answers"]:
+    read, write = os.pipe()
+    if not os.fork():
+        os.dup2(write, 1)
+        try:
+            exec(source, namespace)
+            exec(check, namespace)
+        except BaseException as error:
+            print("outside the check:", repr(error))
+        sys.stdout.flush()
+        os._exit(0)
+    os.close(write)
+    told.append(os.fdopen(read).read())
+    os.wait()
+print(json.dumps(told))
+"""
+
+
+def tell(assignment: Assignment, answers: list[Answer]) -> list[str]:
+    """What the checks say of answers, each in a process of its own."""
+    job = {"setup": assignment.setup, "answers": [(a.source, assignment.exercises[a.exercise].check) for a in answers]}
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER],
+        input=json.dumps(job),
+        cwd=NOTEBOOKS,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTHONUTF8": "1"},
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        timeout=600,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_right_answers_are_accepted_and_wrong_ones_refused_for_their_own_reason(path):
+    assignment = read_assignment(NOTEBOOKS / f"{path.stem}.ipynb")
+    answers = list(read_answers(path, assignment))
+    complaints = []
+    for answer, told in zip(answers, tell(assignment, answers), strict=True):
+        last = next((line for line in reversed(told.split("\n")) if line.startswith("Exercise ")), told)
+        well = last.endswith(": right.") if answer.message is None else "not yet" in last and answer.message in last
+        if not well:
+            complaints.append(f"{path.name}:{answer.line}: expected {answer.message or 'right'!r}: {last}")
+    assert not complaints, "\n".join(["", *complaints])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_exercise_has_four_right_answers_and_eight_wrong_ones(path):
+    assignment = read_assignment(NOTEBOOKS / f"{path.stem}.ipynb")
+    answers = list(read_answers(path, assignment))
+    for number, exercise in enumerate(assignment.exercises):
+        wrong = [answer.message for answer in answers if answer.exercise == number and answer.message]
+        right = [answer for answer in answers if answer.exercise == number and not answer.message]
+        assert len(right) >= 4, f"{exercise.title}: {len(right)} right answers"
+        assert len(wrong) >= 8, f"{exercise.title}: {len(wrong)} wrong answers"
