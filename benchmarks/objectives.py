@@ -9,8 +9,10 @@ the record.
 
 import argparse
 import math
+import re
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,14 @@ from common import ROOT, circumstances, record
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from minigpt import tales
 from minigpt.corpora import cache_folder, open_corpus
 from minigpt.datasets import Batches, prepare
 from minigpt.evaluation import bits_per_character, floor_bits_per_character, split_documents
 from minigpt.runs import load_run
 from minigpt.sampling import Sampler, complete
 from minigpt.t5 import T5, T5Config, corrupt, cut
+from minigpt.tokenizers import Tokenizer
 from minigpt.training import learning_rate_factor
 from minigpt.transformer import GPT, GPT2, GPTConfig
 from minigpt.xlnet import XLNet, XLNetConfig, order
@@ -45,8 +49,7 @@ def make_xlnet(V: int) -> XLNet:
 
 
 def make_t5(V: int) -> T5:
-    sizes = {"n_heads": 4, "width": 52, "head_width": 13, "mlp_width": 104}
-    return T5(T5Config(V + SENTINELS, 2, 2, **sizes, tied_embeddings=True, start=V - 1))
+    return T5(T5Config(V + SENTINELS, 2, 2, n_heads=4, width=44, head_width=11, mlp_width=88, start=V - 1))
 
 
 def next_token(model: GPT, rows: Tensor, generator: torch.Generator) -> Tensor:
@@ -167,20 +170,44 @@ def t5_writes(model: T5, ids: list[int], spans: Sequence[range]) -> list[list[in
     return found[: len(spans)]
 
 
-def fill_in(models: dict[str, nn.Module], documents: Sequence[Sequence[int]], end_of_text: int) -> dict[str, Any]:
-    """For each way to fill in, how many spans, and how many tokens, are those of the text."""
-    ways = {
-        "GPT, what comes before": (gpt_fills, "GPT"),
-        f"GPT, the best of {GUESSES + 1} guesses": (lambda *case: gpt_fills(*case, guesses=GUESSES), "GPT"),
-        "XLNet, spans": (xlnet_fills, "XLNet, spans"),
-        "XLNet, all tokens": (xlnet_fills, "XLNet, all tokens"),
-        "T5, told how long": (t5_fills, "T5, spans"),
-        "T5, not told": (t5_writes, "T5, spans"),
-    }
+WAYS: dict[str, tuple[Callable, str]] = {
+    "GPT, what comes before": (gpt_fills, "GPT"),
+    f"GPT, the best of {GUESSES + 1} guesses": (partial(gpt_fills, guesses=GUESSES), "GPT"),
+    "XLNet, spans": (xlnet_fills, "XLNet, spans"),
+    "XLNet, all tokens": (xlnet_fills, "XLNet, all tokens"),
+    "T5, told how long": (t5_fills, "T5, spans"),
+    "T5, not told": (t5_writes, "T5, spans"),
+}
+Case = tuple[list[int], list[range]]
+
+
+def spans_of(documents: Sequence[Sequence[int]], end_of_text: int) -> list[Case]:
+    """Held-out documents with the same share of holes as in training."""
     generator = torch.Generator().manual_seed(1)
-    cases = [([end_of_text, *document], cut(len(document), SHARE, MEAN_LENGTH, generator)) for document in documents]
+    return [([end_of_text, *document], cut(len(document), SHARE, MEAN_LENGTH, generator)) for document in documents]
+
+
+def names_told_later(tokenizer: Tokenizer) -> list[Case]:
+    """Tales with one hole: the name of one to whom a thing is given, when it could be either of two, and a question at
+    the end tells."""
+    cases = []
+    for index in range(1500):
+        text = tales.document("english", "validation", index)
+        told = list(re.finditer(r"gave the (\w+ \w+) to(?P<name> \w+)\.", text))
+        if not told or f"Where is the {told[-1][1]}? With{told[-1]['name']}." not in text[told[-1].end() :]:
+            continue
+        trace, (begin, end) = tales.read(text).trace, told[-1].span("name")
+        starts = np.cumsum([0, *(len(choice.strings[index]) for choice, index in trace)])
+        if len(trace[int(np.searchsorted(starts, begin))][0].strings) == 2:
+            before, name = len(tokenizer.encode(text[:begin])), len(tokenizer.encode(text[begin:end]))
+            cases.append(([tokenizer.end_of_text, *tokenizer.encode(text)], [range(before, before + name)]))
+    return cases
+
+
+def fill_in(models: dict[str, nn.Module], cases: Sequence[Case]) -> dict[str, Any]:
+    """For each way to fill in, which share of the spans, and of their tokens, is that of the text."""
     results = {}
-    for way, (fill, name) in ways.items():
+    for way, (fill, name) in WAYS.items():
         begun, spans_right, tokens_right = time.perf_counter(), [], []
         for ids, spans in cases:
             with torch.inference_mode():
@@ -189,7 +216,7 @@ def fill_in(models: dict[str, nn.Module], documents: Sequence[Sequence[int]], en
                 wanted = ids[1 + span.start : 1 + span.stop]
                 found = filled[number] if fill is t5_writes else filled[1 + span.start : 1 + span.stop]
                 spans_right.append(found == wanted)
-                tokens_right += [number < len(found) and found[number] == token for number, token in enumerate(wanted)]
+                tokens_right += [n < len(found) and found[n] == token for n, token in enumerate(wanted)]
         results[way] = {
             "spans_right": float(np.mean(spans_right)), "tokens_right": float(np.mean(tokens_right)),
             "spans": len(spans_right), "seconds": time.perf_counter() - begun,
@@ -225,7 +252,8 @@ def main() -> None:
     record(
         arguments.json, steps=arguments.steps, tokens=arguments.steps * ROWS * T, share=SHARE,
         floor=floor_bits_per_character(texts, "english"), training=training,
-        filling_in=fill_in(models, documents, end_of_text), **circumstances(["torch", "numpy"]),
+        filling_in=fill_in(models, spans_of(documents, end_of_text)),
+        names=fill_in(models, names_told_later(tokenizer)), **circumstances(["torch", "numpy"]),
     )  # fmt: skip
 
 

@@ -205,10 +205,12 @@ class T5(nn.Module, LanguageModel):
         self.head = nn.Linear(config.width, config.vocabulary_size, bias=False)
         if config.tied_embeddings:
             self.head.weight = self.embedding.weight
+        nn.init.normal_(self.embedding.weight)
         for name, weight in self.named_parameters():
-            if weight.ndim == 2:  # published: queries smaller by the root of the head's width, which is not scaled away
-                std = 1 / math.sqrt(weight.shape[1])
-                nn.init.normal_(weight, std=std / math.sqrt(config.head_width) if "queries" in name else std)
+            if weight.ndim == 2 and name != "embedding.weight":
+                # Queries begin smaller by the root of a head's width: their scores are not divided by it.
+                scale = config.head_width if "queries" in name else 1
+                nn.init.normal_(weight, std=1 / math.sqrt(weight.shape[1] * scale))
 
     def encode(self, source: Tensor, mask: Tensor | None = None) -> list[tuple[Tensor, Tensor, Tensor | None]]:
         """What the decoder can ask of a source (B, S), layer by layer; `mask` (B, S) is false at padding."""

@@ -141,7 +141,7 @@ class XLNet(nn.Module, LanguageModel):
         self.head.weight = self.embedding.weight
         for name, weight in self.named_parameters():
             if "norm" not in name:
-                nn.init.zeros_(weight) if name.endswith(".bias") else nn.init.normal_(weight, std=0.02)
+                nn.init.zeros_(weight) if name.endswith(".bias") else nn.init.normal_(weight, std=config.width**-0.5)
 
     def forward(
         self,
