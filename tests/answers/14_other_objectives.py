@@ -565,7 +565,9 @@ def fill_surest(model, ids, places):
     log_probs = ask(model, ids, list(places), hide(ids, list(places))).log_softmax(dim=-1)
     number, token = divmod(int(log_probs.argmax()), log_probs.shape[-1])
     filled, way = fill_surest(
-        model, ids.index_put((torch.tensor(places[number]),), torch.tensor(token)), places[:number] + places[number + 1 :]
+        model,
+        ids.index_put((torch.tensor(places[number]),), torch.tensor(token)),
+        places[:number] + places[number + 1 :],
     )
     return filled, [places[number], *way]
 
@@ -739,7 +741,7 @@ def fill_surest(model, ids, places, way=[]):
     return ids, way
 
 
-@wrong("at ")  # the second best
+@wrong("not its best token")  # the second best
 def fill_surest(model, ids, places):
     ids, left, way = ids.clone(), list(places), []
     while left:
