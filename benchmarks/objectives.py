@@ -3,7 +3,7 @@
     python benchmarks/objectives.py [--steps N] [--json FILE]
 
 All read the same windows of the same tokens, as many of them, and have about as many parameters. The learning rates are
-the best of two or three in trials of 150 to 400 steps. Chapter 14 shows the record.
+the best of two or three in short trials. Chapter 14 shows the record.
 """
 
 import argparse

@@ -140,7 +140,7 @@ class XLNet(nn.Module, LanguageModel):
         self.head = nn.Linear(config.width, config.vocabulary_size)
         self.head.weight = self.embedding.weight
         for name, weight in self.named_parameters():
-            if "norm" not in name:
+            if "norm" not in name:  # published: 0.02, with which narrow models begin to learn late
                 nn.init.zeros_(weight) if name.endswith(".bias") else nn.init.normal_(weight, std=config.width**-0.5)
 
     def forward(
