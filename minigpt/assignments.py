@@ -207,7 +207,12 @@ def notebook(assignment: Assignment, solutions: str | None = None) -> NotebookNo
     for number, exercise in enumerate(assignment.exercises, 1):
         worth = f"{exercise.points:g} point{'s' * (exercise.points != 1)}"
         cells.append(new_markdown_cell(f"{exercise.prompt}\n\n*{worth}*", id=f"prompt-{number}"))
-        answer = exercise.stub + (f"\n\n\n### BEGIN SOLUTION\n{solutions}### END SOLUTION" if solutions else "")
+        solution = (
+            f"\n\n\n### BEGIN SOLUTION\n{solution_of(exercise, assignment, solutions)}\n### END SOLUTION"
+            if solutions
+            else ""
+        )
+        answer = exercise.stub + solution
         cells.append(new_code_cell(answer, id=f"answer-{number}"))
         cells[-1].metadata.nbgrader = facts(f"answer-{number}", solution=True)
         check = re.sub(r"^(with check\(.*\)):$", r"\1 as verdict:", exercise.check, count=1, flags=re.MULTILINE)
@@ -215,6 +220,18 @@ def notebook(assignment: Assignment, solutions: str | None = None) -> NotebookNo
         cells[-1].metadata.nbgrader = facts(f"check-{number}", grade=True, locked=True, points=exercise.points)
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     return new_notebook(cells=cells, metadata={"kernelspec": kernel, "minigpt": {"assignment": assignment.name}})
+
+
+def solution_of(exercise: Exercise, assignment: Assignment, solutions: str) -> str:
+    """The worked solution of one exercise, behind what all solutions share."""
+    others = {name for one in assignment.exercises if one is not exercise for name in one.names}
+    lines, last = solutions.split("\n"), 0
+    parts = []
+    for node in ast.parse(solutions).body:
+        if getattr(node, "name", None) not in others:
+            parts.append("\n".join(lines[last : node.end_lineno]).strip("\n"))
+        last = node.end_lineno
+    return "\n\n\n".join(parts)
 
 
 def locked(cell: NotebookNode, name: str) -> NotebookNode:

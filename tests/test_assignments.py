@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from minigpt.assignments import FOLDERS, find_assignment, hand_out, notebook, read_assignment
+from minigpt.assignments import FOLDERS, SOLUTIONS, find_assignment, hand_out, notebook, read_assignment, solution_of
 from minigpt.errors import MinigptError
 from minigpt.exercises import confirm
 
@@ -92,6 +92,18 @@ def test_a_hand_out_is_written_whole(name, tmp_path):
     assert [facts.points for facts in graded] == [exercise.points for exercise in assignment.exercises]
     assert len(list(tests.glob("q*.py"))) == len(assignment.exercises)
     assert (tmp_path / "nbgrader_config.py").exists()
+
+
+def test_a_solved_cell_solves_its_own_exercise_only():
+    assignment = find_assignment("03")
+    for exercise in assignment.exercises:
+        names: dict = {}
+        exec(assignment.setup, names)
+        before = set(names)
+        exec(solution_of(exercise, assignment, (SOLUTIONS / "03_attention.py").read_text(encoding="utf-8")), names)
+        confirm(exercise.check, names)
+        others = {name for other in assignment.exercises if other is not exercise for name in other.names}
+        assert not others & (set(names) - before)
 
 
 def test_confirm_raises_what_the_check_says(small):
