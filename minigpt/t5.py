@@ -205,10 +205,12 @@ class T5(nn.Module, LanguageModel):
         self.head = nn.Linear(config.width, config.vocabulary_size, bias=False)
         if config.tied_embeddings:
             self.head.weight = self.embedding.weight
+        nn.init.normal_(self.embedding.weight)
         for name, weight in self.named_parameters():
-            if weight.ndim == 2:  # published: queries smaller by the root of the head's width, which is not scaled away
-                std = 1 / math.sqrt(weight.shape[1])
-                nn.init.normal_(weight, std=std / math.sqrt(config.head_width) if "queries" in name else std)
+            if weight.ndim == 2 and name != "embedding.weight":
+                # Queries begin smaller by the root of a head's width: their scores are not divided by it.
+                scale = config.head_width if "queries" in name else 1
+                nn.init.normal_(weight, std=1 / math.sqrt(weight.shape[1] * scale))
 
     def encode(self, source: Tensor, mask: Tensor | None = None) -> list[tuple[Tensor, Tensor, Tensor | None]]:
         """What the decoder can ask of a source (B, S), layer by layer; `mask` (B, S) is false at padding."""
@@ -257,45 +259,58 @@ class T5(nn.Module, LanguageModel):
         return self.decode(ids, self.encode(source)).float().log_softmax(dim=-1)
 
 
-def corrupt(
-    ids: Sequence[int], sentinels: Sequence[int], share: float, mean_length: float, generator: torch.Generator
-) -> tuple[list[int], list[int]]:
-    """Cut spans out of a text: the text with a sentinel for each, and the spans behind theirs (section 3.1.4).
+def cut(length: int, share: float, mean_length: float, generator: torch.Generator) -> list[range]:
+    """Where to cut spans out of a text (section 3.1.4).
 
     Args:
-        ids: the text.
-        sentinels: ids that the text does not have; one a span, and one that ends the target.
+        length: of the text.
         share: of the tokens to cut out.
         mean_length: of a span.
         generator: of the draw.
 
-    >>> corrupt(range(10), [97, 98, 99], 0.3, 1.5, torch.Generator().manual_seed(0))
-    ([0, 97, 2, 3, 4, 5, 6, 7, 98], [97, 1, 98, 8, 9, 99])
-
     Raises:
-        MinigptError: the text is too short to cut anything out and leave something, or there are too few sentinels.
+        MinigptError: the text is too short to cut so many spans out and leave something between them.
     """
-    cut = max(1, round(share * len(ids)))
-    spans = max(1, round(cut / mean_length))
-    if len(ids) - cut < spans - 1 or cut < spans or spans >= len(sentinels):
-        raise MinigptError(
-            f"{spans} spans cannot be cut out of {len(ids)} tokens with {len(sentinels)} sentinels: give longer texts,"
-            " or more sentinels"
-        )
-    lengths, gaps = parts_of(cut, spans, generator), parts_of(len(ids) - cut + 2, spans + 1, generator)
-    gaps[0] -= 1  # before the first span and after the last there may be nothing
-    source, target, at = [], [], 0
-    for sentinel, gap, length in zip(sentinels, gaps, lengths, strict=False):
-        source += [*ids[at : at + gap], sentinel]
-        target += [sentinel, *ids[at + gap : at + gap + length]]
-        at += gap + length
-    return [*source, *ids[at:]], [*target, sentinels[spans]]
+    count = max(1, round(share * length))
+    spans = max(1, round(count / mean_length))
+    if not spans <= count <= length - spans + 1:
+        raise MinigptError(f"{spans} spans of {count} tokens cannot be cut out of {length}: give longer texts")
+    lengths, gaps = parts_of(count, spans, generator), parts_of(length - count + 2, spans + 1, generator)
+    found, at = [], -1  # so that before the first span there may be nothing; behind the last one, too
+    for gap, size in zip(gaps, lengths, strict=False):
+        found.append(range(at + gap, at + gap + size))
+        at += gap + size
+    return found
 
 
 def parts_of(total: int, count: int, generator: torch.Generator) -> list[int]:
     """Cut a number into so many parts of at least one, all ways equally likely."""
     cuts = torch.randperm(total - 1, generator=generator)[: count - 1].sort().values + 1
     return torch.diff(cuts, prepend=torch.tensor([0]), append=torch.tensor([total])).tolist()
+
+
+def corrupt(ids: Sequence[int], spans: Sequence[range], sentinels: Sequence[int]) -> tuple[list[int], list[int]]:
+    """A text with a sentinel for each span, and the spans behind their sentinels (section 3.1.4).
+
+    Args:
+        ids: the text.
+        spans: where they are.
+        sentinels: ids that the text does not have; one a span, and one that ends the target.
+
+    >>> corrupt(range(10), [range(1, 2), range(8, 10)], [97, 98, 99])
+    ([0, 97, 2, 3, 4, 5, 6, 7, 98], [97, 1, 98, 8, 9, 99])
+
+    Raises:
+        MinigptError: there are too few sentinels.
+    """
+    if len(spans) >= len(sentinels):
+        raise MinigptError(f"{len(spans)} spans need {len(spans) + 1} sentinels, not {len(sentinels)}")
+    source, target, at = [], [], 0
+    for span, sentinel in zip(spans, sentinels, strict=False):
+        source += [*ids[at : span.start], sentinel]
+        target += [sentinel, *ids[span.start : span.stop]]
+        at = span.stop
+    return [*source, *ids[at:]], [*target, sentinels[len(spans)]]
 
 
 def restore(source: Sequence[int], target: Sequence[int], sentinels: Sequence[int]) -> list[int]:

@@ -7,7 +7,7 @@ place must not see the token that it is asked for. And the hidden states of the 
 Shapes: B batch, T time, M memory, S = M + T, V vocabulary, D width, H heads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,20 +49,24 @@ def relative_places(T: int, S: int, width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
-def random_order(T: int, first: int, generator: torch.Generator | None = None) -> Tensor:
-    """A permutation: the rank (T,) of each place in the order of prediction; the first places keep theirs.
+def order(T: int, places: Sequence[int] | Tensor) -> Tensor:
+    """When each place is predicted, its rank (T,): `places` one after the other; all others, of rank -1, are given.
 
-    Args:
-        T: how many places.
-        first: how many of them are given, and never predicted.
-        generator: of the draw.
+    >>> order(6, [4, 1])
+    tensor([-1,  1, -1, -1,  0, -1])
     """
-    return torch.cat([torch.arange(first), first + torch.randperm(T - first, generator=generator)])
+    rank = torch.full((T,), -1)
+    rank[torch.as_tensor(places)] = torch.arange(len(places))
+    return rank
 
 
 def visible(rank: Tensor) -> Tensor:
-    """Which places (columns) each place (rows) may see when it is predicted: those earlier in the order (T, T)."""
-    return rank[:, None] > rank
+    """Which places (columns) each place (rows) may see when it is predicted: what is given, and what came earlier.
+
+    Args:
+        rank: of each place (..., T), as `order` gives it.
+    """
+    return (rank[..., None, :] < rank[..., None]) | (rank < 0)[..., None, :]
 
 
 class RelativeAttention(nn.Module):
@@ -77,34 +81,34 @@ class RelativeAttention(nn.Module):
             self.register_parameter(name, nn.Parameter(torch.empty(vector)))
         self.segments = nn.Parameter(torch.empty(2, *vector))  # of keys in the same segment, and in another one
 
-    def forward(self, x: Tensor, context: Tensor, places: Tensor, other: Tensor, hidden: Tensor) -> Tensor:
-        """What each row of x gathers (B, T, D).
+    def forward(
+        self, x: Tensor, context: Tensor, places: Tensor, steps: Tensor, other: Tensor, hidden: Tensor
+    ) -> Tensor:
+        """What each row of x gathers (B, N, D).
 
         Args:
-            x: the stream that asks (B, T, D).
+            x: the stream that asks (B, N, D).
             context: what is asked: memory, then the content stream (B, S, D).
-            places: `relative_places`.
-            other: whether a key is of another segment (B, T, S).
-            hidden: which keys must not be seen (B, T, S).
+            places: a vector for each distance, as `relative_places` gives them.
+            steps: which of them lies between a row and a key (B, N, S).
+            other: whether a key is of another segment (B, N, S).
+            hidden: which keys must not be seen (B, N, S).
         """
-        queries = torch.einsum("btw,whd->bthd", x, self.queries)
-        keys = torch.einsum("bsw,whd->bshd", context, self.keys)
-        values = torch.einsum("bsw,whd->bshd", context, self.values)
-        distances = torch.einsum("pw,whd->phd", places, self.places)
-        by_content = torch.einsum("bthd,bshd->bhts", queries + self.content_bias, keys)
-        by_place = torch.einsum("bthd,phd->bhtp", queries + self.place_bias, distances)
-        by_segment = torch.einsum("bthd,nhd->bhtn", queries + self.segment_bias, self.segments)
-        T, S = x.shape[1], context.shape[1]
-        index = T - torch.arange(T, device=x.device)[:, None] + torch.arange(S, device=x.device)  # of the distance
-        scores = by_content + by_place.gather(3, index.expand(*by_place.shape[:2], T, S))
+        queries = torch.einsum("bnw,whd->bhnd", x, self.queries)
+        keys = torch.einsum("bsw,whd->bhsd", context, self.keys)
+        values = torch.einsum("bsw,whd->bhsd", context, self.values)
+        distances = torch.einsum("pw,whd->hdp", places, self.places)
+        by_content = (queries + self.content_bias[:, None]) @ keys.mT  # (B, H, N, S)
+        by_place = (queries + self.place_bias[:, None]) @ distances  # (B, H, N, S + T)
+        by_segment = torch.einsum("bhnd,khd->bhnk", queries + self.segment_bias[:, None], self.segments)
+        scores = by_content + by_place.gather(3, steps[:, None].expand_as(by_content))
         scores = scores + torch.where(other[:, None], by_segment[..., 1:], by_segment[..., :1])
         # As published: a row that may see nothing sees everything alike. So the first of an order is never predicted.
         weights = (scores * keys.shape[-1] ** -0.5 - 1e30 * hidden[:, None]).softmax(dim=-1)
-        found = torch.einsum("bhts,bshd->bthd", weights, values)
-        return torch.einsum("bthd,whd->btw", found, self.output)
+        return torch.einsum("bhnd,whd->bnw", weights @ values, self.output)
 
 
-class Block(nn.Module):
+class TwoStreamBlock(nn.Module):
     """Attention and an MLP, with a norm after each; both streams go through the same weights."""
 
     def __init__(self, config: XLNetConfig):
@@ -132,12 +136,12 @@ class XLNet(nn.Module, LanguageModel):
         self.config, self.vocabulary_size = config, config.vocabulary_size
         self.embedding = nn.Embedding(config.vocabulary_size, config.width)
         self.mask_embedding = nn.Parameter(torch.empty(1, 1, config.width))
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+        self.blocks = nn.ModuleList(TwoStreamBlock(config) for _ in range(config.n_layers))
         self.head = nn.Linear(config.width, config.vocabulary_size)
         self.head.weight = self.embedding.weight
         for name, weight in self.named_parameters():
-            if "norm" not in name:
-                nn.init.zeros_(weight) if name.endswith(".bias") else nn.init.normal_(weight, std=0.02)
+            if "norm" not in name:  # published: 0.02, with which narrow models begin to learn late
+                nn.init.zeros_(weight) if name.endswith(".bias") else nn.init.normal_(weight, std=config.width**-0.5)
 
     def forward(
         self,
@@ -161,35 +165,35 @@ class XLNet(nn.Module, LanguageModel):
             logits (B, T, V), or (B, N, V) with targets; and what each layer read, (B, M + T, D).
         """
         (B, T), M = ids.shape, memory[0].shape[1] if memory else 0
-        x = self.embedding(ids)
-        hidden = torch.zeros(B, T, T, dtype=torch.bool, device=ids.device) if hidden is None else hidden.bool()
+        x, read = self.embedding(ids), []
+        places, device = relative_places(T, M + T, x.shape[-1]).to(x), ids.device
         segments = torch.zeros_like(ids) if segments is None else segments
+        hidden = torch.zeros(B, T, T, device=device) if hidden is None else hidden
+        steps = T - torch.arange(T, device=device)[:, None] + torch.arange(M + T, device=device)
         other = segments[:, :, None] != F.pad(segments, (M, 0))[:, None]
-        hidden = F.pad(hidden, (M, 0))  # memory may be seen by all
-        places = relative_places(T, M + T, x.shape[-1]).to(x)
-        itself = F.pad(torch.eye(T, dtype=torch.bool, device=ids.device), (M, 0))
-        asking = self.mask_embedding.expand(B, T, -1)
-        read = []
+        hidden, itself = F.pad(hidden.bool(), (M, 0)), F.pad(torch.eye(T, device=device).bool(), (M, 0))
+        asked = [steps.expand(B, -1, -1), other, hidden]
+        content = [*asked[:2], hidden & ~itself]
+        if targets is not None:
+            asked = [rows.gather(1, targets[..., None].expand(-1, -1, M + T)) for rows in asked]
+            asking = self.mask_embedding.expand(*targets.shape, -1)
         for layer, block in enumerate(self.blocks):
             context = torch.cat([memory[layer], x], dim=1) if memory else x
             read.append(context)
             if targets is not None:
-                asking = block(asking, context, places, other, hidden)
-            x = block(x, context, places, other, hidden & ~itself)
-        if targets is not None:
-            x = asking.gather(1, targets[..., None].expand(-1, -1, x.shape[-1]))
-        return self.head(x), read
+                asking = block(asking, context, places, *asked)
+            x = block(x, context, places, *content)
+        return self.head(x if targets is None else asking), read
 
-    def loss(self, ids: Tensor, rank: Tensor, count: int) -> Tensor:
-        """Cross-entropy in nats of the last `count` tokens of an order (Yang et al. 2019, equation 5).
+    def loss(self, ids: Tensor, rank: Tensor) -> Tensor:
+        """Cross-entropy in nats of the places that are not given (Yang et al. 2019, equation 5).
 
         Args:
             ids: token ids (B, T).
-            rank: of each place in the order (T,), as `random_order` gives it.
-            count: how many to predict.
+            rank: of each place (B, T), as `order` gives it; as many are given in one row as in another.
         """
-        targets = rank.argsort()[-count:].expand(len(ids), -1)
-        logits, _ = self(ids, ~visible(rank).expand(len(ids), -1, -1), targets)
+        targets = rank.argsort()[:, int((rank[0] < 0).sum()) :]
+        logits, _ = self(ids, ~visible(rank), targets)
         return F.cross_entropy(logits.flatten(0, 1).float(), ids.gather(1, targets).flatten())
 
     @torch.inference_mode()
@@ -201,8 +205,17 @@ class XLNet(nn.Module, LanguageModel):
         T = ids.shape[1]
         ids = F.pad(ids, (0, 1))
         targets = torch.arange(1, T + 1, device=ids.device).expand(len(ids), -1)
-        rank = torch.arange(T + 1, device=ids.device)
-        return self(ids, ~visible(rank).expand(len(ids), -1, -1), targets)[0].float().log_softmax(dim=-1)
+        hidden = ~visible(torch.arange(T + 1, device=ids.device)).expand(len(ids), -1, -1)
+        return self(ids, hidden, targets)[0].float().log_softmax(dim=-1)
+
+    @torch.inference_mode()
+    def fill(self, ids: Tensor, places: Sequence[int]) -> Tensor:
+        """The ids (B, T) with the most probable tokens at some places, found one after the other."""
+        ids, hidden = ids.clone(), ~visible(order(ids.shape[1], places)).to(ids.device)
+        for place in places:
+            logits, _ = self(ids, hidden.expand(len(ids), -1, -1), torch.full_like(ids[:, :1], place))
+            ids[:, place] = logits[:, 0].argmax(dim=-1)
+        return ids
 
 
 XLNET_NAMES = {

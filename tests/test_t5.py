@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from minigpt.errors import MinigptError
 from minigpt.family import load
-from minigpt.t5 import T5, T5Config, buckets, corrupt, restore, t5_config
+from minigpt.t5 import T5, T5Config, buckets, corrupt, cut, restore, t5_config
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
 EXACT = 2e-4
@@ -103,22 +103,22 @@ def test_buckets_are_those_of_the_paper(both_sides, n, longest):
 def test_no_token_is_lost_between_source_and_target(length, share, mean, seed):
     ids, sentinels = list(range(length)), list(range(1000, 1100))
     try:
-        source, target = corrupt(ids, sentinels, share, mean, torch.Generator().manual_seed(seed))
+        spans = cut(length, share, mean, torch.Generator().manual_seed(seed))
     except MinigptError:
-        cut = max(1, round(share * length))
-        assert length - cut < max(1, round(cut / mean)) - 1
+        count = max(1, round(share * length))
+        assert length - count < max(1, round(count / mean)) - 1
         return
+    source, target = corrupt(ids, spans, sentinels)
     assert restore(source, target, sentinels) == ids
-    spans = [id for id in source if id >= 1000]
-    assert [id for id in target if id >= 1000] == [*spans, 1000 + len(spans)]
+    assert [id for id in source if id >= 1000] == sentinels[: len(spans)]
+    assert [id for id in target if id >= 1000] == sentinels[: len(spans) + 1]
     assert len(target) - len(spans) - 1 == max(1, round(share * length))
 
 
 def test_cut_out_is_where_chance_has_it():
     places = torch.zeros(20)
     for seed in range(400):
-        _, target = corrupt(range(20), range(100, 110), 0.25, 2.5, torch.Generator().manual_seed(seed))
-        places[[id for id in target if id < 100]] += 1
+        places[[place for span in cut(20, 0.25, 2.5, torch.Generator().manual_seed(seed)) for place in span]] += 1
     assert places.min() > 0  # the first token and the last, too
 
 
@@ -146,7 +146,8 @@ def test_it_learns_to_fill_in():
     losses = []
     for _ in range(200):
         pairs = [
-            corrupt([2 + (start + i) % 10 for i in range(12)], [20, 21, 22], 0.25, 1.5, generator) for start in range(8)
+            corrupt([2 + (start + i) % 10 for i in range(12)], cut(12, 0.25, 1.5, generator), [20, 21, 22])
+            for start in range(8)
         ]
         loss = model.loss(*(torch.tensor(side) for side in zip(*pairs, strict=True)))
         optimizer.zero_grad()
@@ -165,5 +166,7 @@ def test_what_ours_cannot_do_is_refused(change, complaint):
     facts = {"vocab_size": 9, "num_layers": 1, "num_heads": 1, "d_model": 4, "d_ff": 8, "d_kv": 4} | change
     with pytest.raises(MinigptError, match=complaint):
         t5_config({name: value for name, value in facts.items() if value is not None})
-    with pytest.raises(MinigptError, match="give longer texts, or more sentinels"):
-        corrupt([1, 2], [9], 0.5, 1, torch.Generator())
+    with pytest.raises(MinigptError, match="give longer texts"):
+        cut(4, 0.9, 1, torch.Generator())
+    with pytest.raises(MinigptError, match="2 spans need 3 sentinels, not 2"):
+        corrupt(range(5), [range(1), range(2, 3)], [8, 9])
