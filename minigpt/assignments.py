@@ -1,8 +1,8 @@
 """Assignments: the exercises of a notebook, as they are handed out, solved and checked.
 
-An exercise is written once, in its notebook: a prompt, a stub (tagged `exercise`) and a check (tagged `check`, and
-`points-3` for its worth). Everything else is made from these: the learner's notebook, the solved one, and what graders
-need.
+An exercise is written once, in a notebook: a prompt, a stub (tagged `exercise`) and a check (tagged `check`, and
+`points-3` for its worth); its worked solution stands in `tests/solutions/`. Everything else is made from these: the
+learner's notebook, the solved one, and what nbgrader and otter-grader need.
 """
 
 import ast
@@ -13,10 +13,16 @@ from functools import lru_cache
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from minigpt.errors import MinigptError
+from minigpt.errors import MinigptError, unknown_name
+from minigpt.files import replacing
 
 PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent
+FOLDERS = (ROOT / "notebooks", ROOT / "assignments")
+SOLUTIONS = ROOT / "tests" / "solutions"
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -89,7 +95,7 @@ def read_assignment(path: str | Path) -> Assignment:
     return Assignment(path.stem, cells[0].source.split("\n")[0].lstrip("# "), setup, tuple(exercises))
 
 
-def tags_of(cell: nbformat.NotebookNode) -> Sequence[str]:
+def tags_of(cell: NotebookNode) -> Sequence[str]:
     """The tags of a cell."""
     return cell.metadata.get("tags", [])
 
@@ -125,3 +131,114 @@ def definitions(source: str) -> Iterator[tuple[str, str]]:
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 yield ast.unparse(target), ast.dump(node)
+
+
+def find_assignment(name: str) -> Assignment:
+    """An assignment by the beginning of its name, such as "03".
+
+    Raises:
+        MinigptError: there is none, or more than one; or this is not a clone of the course.
+    """
+    paths = {path.stem: path for folder in FOLDERS for path in sorted(folder.glob("*.ipynb"))}
+    if not paths:
+        raise MinigptError(f"there are no notebooks in {FOLDERS[0]}: run this in a clone of the course")
+    found = [stem for stem in paths if stem.startswith(name)]
+    if len(found) != 1 and name not in paths:
+        raise unknown_name("assignment", name, paths)
+    return read_assignment(paths[name if name in paths else found[0]])
+
+
+# Handing out --------------------------------------------------------------------------------------------------------
+
+NBGRADER = """# Settings of nbgrader for this folder: `nbgrader generate_assignment NAME` makes the learner's notebook.
+c = get_config()  # noqa: F821
+c.CourseDirectory.course_id = "minigpt"
+c.ClearSolutions.code_stub = {"python": ""}  # the stub stands before the solution
+"""
+
+OTTER = """OK_FORMAT = False
+
+from otter.test_files import test_case
+
+from minigpt.exercises import confirm
+
+name = {title!r}
+points = {points}
+
+CHECK = {check!r}
+
+
+@test_case(points={points})
+def test(env):
+    confirm(CHECK, env)
+"""
+
+
+def hand_out(assignment: Assignment, folder: Path) -> list[Path]:
+    """Write what an instructor needs: the learner's notebook, the solved one, and the checks for other graders.
+
+    Args:
+        assignment: what to hand out.
+        folder: where to.
+
+    Returns:
+        the learner's notebook; the solved one, which is also nbgrader's source; otter-grader's tests.
+    """
+    name = assignment.name
+    solutions = (SOLUTIONS / f"{name}.py").read_text(encoding="utf-8")
+    learners, solved = folder / "handout" / f"{name}.ipynb", folder / "source" / name / f"{name}.ipynb"
+    write(notebook(assignment), learners)
+    write(notebook(assignment, solutions), solved)
+    with replacing(folder / "nbgrader_config.py") as temporary:
+        temporary.write_text(NBGRADER, encoding="utf-8")
+    tests = folder / "otter" / name / "tests"
+    for number, exercise in enumerate(assignment.exercises, 1):
+        with replacing(tests / f"q{number}.py") as temporary:
+            text = OTTER.format(title=exercise.title, points=exercise.points, check=exercise.check)
+            temporary.write_text(text, encoding="utf-8")
+    return [learners, solved, tests]
+
+
+def notebook(assignment: Assignment, solutions: str | None = None) -> NotebookNode:
+    """The learner's notebook, or with solutions the solved one."""
+    told = "Fill in the cells that raise `NotImplementedError`, and run the check after each. Change nothing else."
+    cells = [new_markdown_cell(f"# {assignment.title}\n\n{told}", id="title")]
+    cells.append(locked(new_code_cell(assignment.setup, id="setup"), "setup"))
+    for number, exercise in enumerate(assignment.exercises, 1):
+        worth = f"{exercise.points:g} point{'s' * (exercise.points != 1)}"
+        cells.append(new_markdown_cell(f"{exercise.prompt}\n\n*{worth}*", id=f"prompt-{number}"))
+        answer = exercise.stub + (f"\n\n\n### BEGIN SOLUTION\n{solutions}### END SOLUTION" if solutions else "")
+        cells.append(new_code_cell(answer, id=f"answer-{number}"))
+        cells[-1].metadata.nbgrader = facts(f"answer-{number}", solution=True)
+        check = re.sub(r"^(with check\(.*\)):$", r"\1 as verdict:", exercise.check, count=1, flags=re.MULTILINE)
+        cells.append(new_code_cell(f"{check}\nverdict.points({exercise.points:g})", id=f"check-{number}"))
+        cells[-1].metadata.nbgrader = facts(f"check-{number}", grade=True, locked=True, points=exercise.points)
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    return new_notebook(cells=cells, metadata={"kernelspec": kernel, "minigpt": {"assignment": assignment.name}})
+
+
+def locked(cell: NotebookNode, name: str) -> NotebookNode:
+    """A cell that nbgrader puts back when a learner has changed it."""
+    cell.metadata.nbgrader = facts(name, locked=True)
+    return cell
+
+
+def facts(name: str, **others: bool | float) -> NotebookNode:
+    """What nbgrader wants to know of a cell."""
+    return nbformat.from_dict(
+        {
+            "grade_id": name,
+            "grade": False,
+            "solution": False,
+            "locked": False,
+            "task": False,
+            "schema_version": 3,
+            **others,
+        }
+    )
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Write a notebook, whole or not at all."""
+    with replacing(path) as temporary:
+        nbformat.write(notebook, temporary)

@@ -1,4 +1,4 @@
-"""The command line: `minigpt train`, `sample`, `eval`, `export` and `data`.
+"""The command line: `minigpt train`, `sample`, `eval`, `export`, `data`, `assign` and `grade`.
 
 It only reads options and prints; the work is done elsewhere.
 """
@@ -152,6 +152,47 @@ def data(corpus: str | None, split: str, characters: int) -> None:
                 click.echo()
                 return
         click.echo(f"\n{'-' * 20}")  # between documents
+
+
+@main.command()
+@click.argument("name")
+@click.option("--out", type=RUN, required=True, help="The folder to write to.")
+def assign(name: str, out: Path) -> None:
+    """Make the hand-out of a chapter or an assignment, such as 03: for learners, for you, for other graders."""
+    from minigpt.assignments import find_assignment, hand_out
+
+    learners, solved, tests = hand_out(find_assignment(name), out)
+    click.echo(f"for learners: {learners}\nsolved, for you and nbgrader: {solved}\nfor otter-grader: {tests}")
+
+
+@main.command()
+@click.argument("submissions", type=RUN)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("grades.csv"), help="The table.")
+@click.option("--assignment", help="Such as 03; by default what the notebooks say they are.")
+@click.option("--seconds", default=10.0, help="What each cell and each exercise may take.")
+@click.option("--memory", default=2048, help="What a learner's code may take, in MB.")
+@click.option("--processes", default=2, help="How many submissions to grade at once.")
+@click.option("--seed", default=0, help="Of the checks' inputs: the same seed, the same grades.")
+def grade(
+    submissions: Path, out: Path, assignment: str | None, seconds: float, memory: int, processes: int, seed: int
+) -> None:
+    """Grade a folder of notebooks, one a learner: a table, and a page of feedback for each."""
+    from minigpt import grading
+    from minigpt.assignments import find_assignment
+    from minigpt.sandbox import Limits, missing_protection
+
+    if missing_protection():
+        click.echo(f"Warning: {missing_protection()}", err=True)
+    handed_in = grading.find_submissions(submissions)
+    task = find_assignment(assignment) if assignment else grading.which_assignment(handed_in)
+    limits = Limits(seconds=seconds, memory=memory << 20)
+    reports = grading.grade_class(handed_in, task, limits, seed, processes)
+    grading.write_grades(out, task, reports)
+    for report in reports:
+        grading.write_feedback(out.with_name(f"{out.stem}_feedback"), task, report)
+    click.echo(f"{grading.describe(task, reports)}\n{out}, {out.stem}_feedback/")
+    if grading.write_leaderboard(out.with_name(f"{out.stem}_leaderboard.csv"), reports):
+        click.echo(f"{out.stem}_leaderboard.csv")
 
 
 if __name__ == "__main__":

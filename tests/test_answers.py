@@ -1,17 +1,17 @@
 """Right answers written differently are accepted, and wrong ones refused with the message meant for them."""
 
 import ast
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from minigpt.assignments import DEFINITIONS, Assignment, read_assignment
+from minigpt.exercises import Verdict
+from minigpt.grading import examine
+from minigpt.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -55,43 +55,16 @@ def verdict_of(node: ast.stmt) -> str | None:
     return None
 
 
-RUNNER = """
-import json, os, sys
-job = json.load(sys.stdin)
-namespace = {"__name__": "__main__"}
-exec(job["setup"], namespace)
-told = []
-for source, check in job["answers"]:
-    read, write = os.pipe()
-    if not os.fork():
-        os.dup2(write, 1)
-        try:
-            exec(source, namespace)
-            exec(check, namespace)
-        except BaseException as error:
-            print("outside the check:", repr(error))
-        sys.stdout.flush()
-        os._exit(0)
-    os.close(write)
-    told.append(os.fdopen(read).read())
-    os.wait()
-print(json.dumps(told))
-"""
-
-
-def tell(assignment: Assignment, answers: list[Answer]) -> list[str]:
-    """What the checks say of answers, each in a process of its own."""
-    job = {"setup": assignment.setup, "answers": [(a.source, assignment.exercises[a.exercise].check) for a in answers]}
-    done = subprocess.run(
-        [sys.executable, "-c", RUNNER],
-        input=json.dumps(job),
-        cwd=NOTEBOOKS,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTHONUTF8": "1"},
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-        timeout=600,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+def judge(assignment: Assignment, answers: Sequence[Answer]) -> Iterator[Verdict]:
+    """What the checks say of answers, each of them in a branch of one sandbox."""
+    with Sandbox() as sandbox:
+        sandbox.run(assignment.setup)
+        for answer in answers:
+            with sandbox.branch():
+                sandbox.run(answer.source)
+                yield examine(
+                    sandbox, assignment, assignment.exercises[answer.exercise], seed=secrets.randbelow(10_000)
+                )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -99,11 +72,10 @@ def test_right_answers_are_accepted_and_wrong_ones_refused_for_their_own_reason(
     assignment = read_assignment(NOTEBOOKS / f"{path.stem}.ipynb")
     answers = list(read_answers(path, assignment))
     complaints = []
-    for answer, told in zip(answers, tell(assignment, answers), strict=True):
-        last = next((line for line in reversed(told.split("\n")) if line.startswith("Exercise ")), told)
-        well = last.endswith(": right.") if answer.message is None else "not yet" in last and answer.message in last
-        if not well:
-            complaints.append(f"{path.name}:{answer.line}: expected {answer.message or 'right'!r}: {last}")
+    for answer, verdict in zip(answers, judge(assignment, answers), strict=True):
+        expected = verdict.right if answer.message is None else not verdict.right and answer.message in verdict.words
+        if not expected:
+            complaints.append(f"{path.name}:{answer.line}: expected {answer.message or 'right'!r}: {verdict}")
     assert not complaints, "\n".join(["", *complaints])
 
 
