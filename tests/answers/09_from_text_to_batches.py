@@ -15,95 +15,93 @@ from minigpt.tokenizers import BytePairTokenizer, ByteTokenizer, split_words, tr
 
 
 @right  # a loop over the characters and the tokens
-def characters_a_token(tokenizer, text):
+def characters_a_token(encode, text):
     characters = tokens = 0
     for _ in text:
         characters += 1
-    for _ in tokenizer.encode(text):
+    for _ in encode(text):
         tokens += 1
     return characters / tokens
 
 
-@right  # from the text that comes back, as a NumPy number
-def characters_a_token(tokenizer, text):
-    ids = np.array(tokenizer.encode(text))
-    return np.float64(len(tokenizer.decode(ids))) / ids.size
+@right  # a NumPy number
+def characters_a_token(encode, text):
+    return np.float64(len(text)) / np.array(encode(text)).size
 
 
-@right  # the mean of the characters that begin in each token
-def characters_a_token(tokenizer, text):
-    tokens = [tokenizer.token_bytes(id) for id in tokenizer.encode(text)]
-    return sum(sum(byte & 0xC0 != 0x80 for byte in token) for token in tokens) / len(tokens)
+@right  # bytes that begin a character
+def characters_a_token(encode, text):
+    return sum(byte & 0xC0 != 0x80 for byte in text.encode()) / len(encode(text))
 
 
 @right  # one over tokens a character; extra parameter
-def characters_a_token(tokenizer, text, digits=None):
-    share = len(tokenizer.encode(text, allow_special=False)) / len(text)
+def characters_a_token(encode, text, digits=None):
+    share = len(encode(text)) / len(text)
     return 1 / share if digits is None else round(1 / share, digits)
 
 
 @right  # a tensor of one number, in double precision
-def characters_a_token(tokenizer, text):
-    return torch.tensor(float(len(text)), dtype=torch.float64) / len(tokenizer.encode(text))
+def characters_a_token(encode, text):
+    return torch.tensor(float(len(text)), dtype=torch.float64) / len(encode(text))
 
 
 @wrong("turn the fraction over")
-def characters_a_token(tokenizer, text):
-    return len(tokenizer.encode(text)) / len(text)
+def characters_a_token(encode, text):
+    return len(encode(text)) / len(text)
 
 
 @wrong("you count bytes")
-def characters_a_token(tokenizer, text):
-    return len(text.encode()) / len(tokenizer.encode(text))
+def characters_a_token(encode, text):
+    return len(text.encode()) / len(encode(text))
 
 
 @wrong("whole numbers only")
-def characters_a_token(tokenizer, text):
-    return len(text) // len(tokenizer.encode(text))
+def characters_a_token(encode, text):
+    return len(text) // len(encode(text))
 
 
-@wrong("encode without allow_special")
-def characters_a_token(tokenizer, text):
-    return len(text) / len(tokenizer.encode(text, allow_special=True))
+@wrong("white space counts, too")
+def characters_a_token(encode, text):
+    return sum(map(len, text.split())) / len(encode(text))
 
 
 @wrong("not once")  # different tokens
-def characters_a_token(tokenizer, text):
-    return len(text) / len(set(tokenizer.encode(text)))
-
-
-@wrong("you count bytes, or pieces of characters")  # half a character decodes to one mark
-def characters_a_token(tokenizer, text):
-    return np.mean([len(tokenizer.decode([id])) for id in tokenizer.encode(text)])
+def characters_a_token(encode, text):
+    return len(text) / len(set(encode(text)))
 
 
 @wrong("your function returns None")
-def characters_a_token(tokenizer, text):
-    print(len(text) / len(tokenizer.encode(text)))
+def characters_a_token(encode, text):
+    print(len(text) / len(encode(text)))
 
 
-@wrong("of this BytePairTokenizer")  # always bytes, whatever the tokeniser
-def characters_a_token(tokenizer, text):
+@wrong("of this BytePairTokenizer")  # always bytes, whatever is given
+def characters_a_token(encode, text):
     return len(text) / len(ByteTokenizer().encode(text))
 
 
 @wrong("return a number; your function returns '")
-def characters_a_token(tokenizer, text):
-    return f"{len(text) / len(tokenizer.encode(text)):.3f}"
+def characters_a_token(encode, text):
+    return f"{len(text) / len(encode(text)):.3f}"
 
 
-@wrong(", not ")  # words, not tokens
-def characters_a_token(tokenizer, text):
+@wrong("of this BytePairTokenizer")  # words, not tokens
+def characters_a_token(encode, text):
     return len(text) / len(split_words(text))
 
 
-@wrong("of this BytePairTokenizer")  # rounded to two digits
-def characters_a_token(tokenizer, text):
-    return round(len(text) / len(tokenizer.encode(text)), 2)
+@wrong("of this BytePairTokenizer")  # the mean of each word's own number
+def characters_a_token(encode, text):
+    return np.mean([len(word) / len(encode(word)) for word in split_words(text)])
+
+
+@wrong(", so it is ")  # rounded to two digits
+def characters_a_token(encode, text):
+    return round(len(text) / len(encode(text)), 2)
 
 
 @wrong("of this BytePairTokenizer")  # what is said of English text, hard-coded
-def characters_a_token(tokenizer, text):
+def characters_a_token(encode, text):
     return 4.0
 
 
