@@ -10,8 +10,8 @@ from minigpt.ngram import ModifiedKneserNey
 from minigpt.tokenizers import split_words, train_byte_pairs
 
 
-def characters_a_token(tokenizer, text):
-    return len(text) / len(tokenizer.encode(text))
+def characters_a_token(encode, text):
+    return len(text) / len(encode(text))
 
 
 def split_digits(text):

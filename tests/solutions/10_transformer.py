@@ -17,7 +17,16 @@ def rotate_neighbours(x):
     return torch.stack(turned, dim=-1).flatten(1)
 
 
-def silence(model, ids, layer, head):
+def silence_each(model, ids):
+    return torch.stack(
+        [
+            torch.stack([without(model, ids, block, head) for head in range(model.config.n_heads)])
+            for block in model.blocks
+        ]
+    )
+
+
+def without(model, ids, block, head):
     width = model.config.head_width
 
     def without_head(module, inputs):
@@ -26,7 +35,7 @@ def silence(model, ids, layer, head):
         found[..., head * width : (head + 1) * width] = 0
         return (found,)
 
-    hook = model.blocks[layer].attention.projection.register_forward_pre_hook(without_head)
+    hook = block.attention.projection.register_forward_pre_hook(without_head)
     try:
         return model(ids)
     finally:
