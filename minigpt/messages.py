@@ -8,8 +8,10 @@ number.
 import io
 import json
 import pickle
+import sys
 import types
 from collections.abc import Callable, Iterator
+from functools import _lru_cache_wrapper, lru_cache
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -126,6 +128,13 @@ class Sender(pickle.Pickler):
             return "function", self.place(self.functions, value)
         return None
 
+    def reducer_override(self, value: Any) -> Any:
+        """How to make again what pickle refuses: a method with a cache, which is sent empty."""
+        if isinstance(value, _lru_cache_wrapper) and isinstance(value.__wrapped__, types.MethodType):
+            method = value.__wrapped__
+            return cached_method, (method.__self__, method.__name__, value.cache_parameters()["maxsize"])
+        return NotImplemented
+
     def place(self, values: list, value: Any) -> int:
         """Where a value stands in a list; it is added if it is not there yet."""
         for number, other in enumerate(values):
@@ -133,6 +142,11 @@ class Sender(pickle.Pickler):
                 return number
         values.append(value)
         return len(values) - 1
+
+
+def cached_method(owner: Any, name: str, most: int | None) -> Callable:
+    """A method with a cache of so many results."""
+    return lru_cache(most)(getattr(owner, name))
 
 
 class Kept:
@@ -144,7 +158,7 @@ class Kept:
 
 def has_address(function: Callable) -> bool:
     """Whether a function can be imported by its name."""
-    module = __import__("sys").modules.get(getattr(function, "__module__", None) or "")
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
     return getattr(module, getattr(function, "__qualname__", ""), None) is function
 
 

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from minigpt.datasets import Batches, Tokens
 from minigpt.errors import MinigptError
 from minigpt.exercises import Stopped
 from minigpt.perceptron import Perceptron
 from minigpt.sandbox import ROOT, Limits, Sandbox, StandIn, walls
+from minigpt.tokenizers import train_byte_pairs
 from minigpt.transformer import GPT, GPTConfig
 
 inside_walls = pytest.mark.skipif(not walls(), reason="bubblewrap (bwrap) is not installed, or does not work here")
@@ -144,6 +146,13 @@ def test_models_and_optimisers_are_trained_in_there(inside):
     torch.optim.SGD(other.parameters(), lr=0.1).step()
     assert all(torch.allclose(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
     assert torch.allclose(model.embedding.weight.grad, other.embedding.weight.grad)
+
+
+def test_tokenisers_and_batches_can_be_given(inside):
+    tokenizer = train_byte_pairs("a small text, a small text, and a small one", 270)
+    assert inside("def f(t, text): return t.encode(text)")(tokenizer, "a small") == tokenizer.encode("a small")
+    batches = Batches(Tokens(np.arange(90), 90, np.arange(0, 90, 9)), 4, 2, seed=1)
+    assert torch.equal(inside("def f(batches): return batches.batch(3)")(batches), batches.batch(3))
 
 
 def test_objects_stay_and_can_be_used(inside):
