@@ -65,7 +65,11 @@ def main() -> None:
         {"way": way, "tokens_per_second": ROWS * T / best[way], "seconds_of_the_first_step": first[way]} for way in ways
     ]
     for row in table:
-        print("{way:<22}{tokens_per_second:>10,.0f} tokens a second; first step {seconds_of_the_first_step:.1f} s".format(**row))
+        print(
+            "{way:<22}{tokens_per_second:>10,.0f} tokens a second; first step {seconds_of_the_first_step:.1f} s".format(
+                **row
+            )
+        )
     record(arguments.json, **where, device=device.type, width=arguments.width, rows=table)
 
 
