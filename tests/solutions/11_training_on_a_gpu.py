@@ -12,13 +12,13 @@ def cosine_factor(step, steps, warm_up, lowest):
     return lowest + (1 - lowest) * (1 + math.cos(math.pi * share)) / 2
 
 
-def accumulate(losses):
-    tokens = sum(len(piece) for piece in losses)
+def accumulate(model, pieces):
+    tokens = sum(piece[:, 1:].numel() for piece in pieces)
     total = 0.0
-    for piece in losses:
-        mean = piece.sum() / tokens
-        mean.backward()
-        total += mean.item()
+    for piece in pieces:
+        part = model(piece[:, :-1], piece[:, 1:]) * piece[:, 1:].numel() / tokens
+        part.backward()
+        total += part.item()
     return total
 
 
@@ -30,10 +30,9 @@ def polar(G, rounds):
     return X.mT if G.shape[-2] > G.shape[-1] else X
 
 
-def take_steps(model, optimizers, batches, first, last):
+def take_steps(model, optimizers, batches):
     losses = []
-    for step in range(first, last):
-        rows = batches.batch(step)
+    for rows in batches:
         loss = model(rows[:, :-1], rows[:, 1:])
         loss.backward()
         losses.append(loss.item())

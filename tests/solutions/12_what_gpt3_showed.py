@@ -24,20 +24,10 @@ def answers(model, tokenizer, prompt, answer):
     return complete(model, ids, len(expected), Sampler(temperature=0))[0].tolist() == expected
 
 
-def fit(C, L):
-    best = None
-    for gamma in np.arange(0.2, 1.6, 0.005):
-        terms = np.stack([np.ones_like(C), (C / C[0]) ** -gamma], axis=1)
-        coefficients, *_ = np.linalg.lstsq(terms / L[:, None], np.ones_like(L), rcond=None)
-        error = np.mean((terms @ coefficients / L - 1) ** 2)
-        if best is None or error < best[0]:
-            best = error, coefficients[0]
-    return best[1]
-
-
-def floors_by_bootstrap(C, L, random):
+def floors_by_bootstrap(C, L, fit, random):
     guesses = []
     for _ in range(20):
-        drawn = np.sort(random.integers(len(C), size=len(C)))
+        drawn = random.integers(len(C), size=len(C))
+        drawn = drawn[np.argsort(C[drawn])]
         guesses.append(fit(C[drawn], L[drawn]))
     return np.array(guesses)
