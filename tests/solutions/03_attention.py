@@ -15,15 +15,12 @@ def previous_token_head(n):
     return 30 * n**0.5 * places.roll(-1, dims=1), places  # row t asks for place t - 1, with a score of 30
 
 
-def streaming_attention(query, pairs):
-    largest, total, weighted = torch.tensor(-torch.inf), 0.0, 0.0
-    for key, value in pairs:
-        score = query @ key / len(query) ** 0.5
-        new_largest = torch.maximum(largest, score)
-        shrink, weight = (largest - new_largest).exp(), (score - new_largest).exp()
-        total, weighted = total * shrink + weight, weighted * shrink + weight * value
-        largest = new_largest
-    return weighted / total
+def take_in(running, query, key, value):
+    largest, total, weighted = running
+    score = query @ key / len(query) ** 0.5
+    new_largest = torch.maximum(largest, score)
+    shrink, power = (largest - new_largest).exp(), (score - new_largest).exp()
+    return new_largest, total * shrink + power, weighted * shrink + power * value
 
 
 class BlindAttention(AdditiveAttention):

@@ -6,7 +6,7 @@ import numpy as np
 
 from minigpt import tales
 from minigpt.evaluation import score
-from minigpt.ngram import ModifiedKneserNey
+from minigpt.ngram import ModifiedKneserNey, sums
 from minigpt.tokenizers import CharacterTokenizer
 
 
@@ -15,9 +15,17 @@ def number_of_ngrams(length, n):
 
 
 def stupid_backoff(counts, character, history):
-    if counts[history + character]:
+    if history + character in counts:
         return counts[history + character] / counts[history]
     return 0.4 * stupid_backoff(counts, character, history[1:]) if history else 0.0
+
+
+def witten_bell(level, vocabulary_size):
+    followed = sums(level, level.counts, vocabulary_size)  # N of each history
+    different = sums(level, level.counts > 0, vocabulary_size)  # K of each history
+    both = followed + different
+    direct = level.counts / both[level.keys // vocabulary_size]
+    return direct, np.where(both > 0, different / np.maximum(both, 1), 1.0)
 
 
 def bits_after(order, amount):
