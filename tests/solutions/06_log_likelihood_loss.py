@@ -17,8 +17,8 @@ def masked_cross_entropy(logits, targets, ignored=-100):
     return cross_entropy(logits[real], targets[real]) if real.any() else logits.new_zeros(())
 
 
-def bits_from_perplexity(perplexity, characters_per_token):
-    return math.log2(perplexity) / characters_per_token
+def bits_from_perplexity(perplexities, n_tokens, n_characters):
+    return sum(n * math.log2(perplexity) for perplexity, n in zip(perplexities, n_tokens)) / sum(n_characters)
 
 
 def tales_needed(a, b):
