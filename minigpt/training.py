@@ -92,8 +92,7 @@ def make_optimizers(model: GPT, config: TrainingConfig) -> dict[str, torch.optim
     matrices = [p for p in model.blocks.parameters() if p.ndim == 2]
     chosen = set(map(id, matrices))
     others = [p for p in model.parameters() if id(p) not in chosen]
-    # Muon's update has the size of Adam's with this scaling, so one range of learning rates fits both (Liu et al.
-    # 2025).
+    # "original" is Jordan's scaling: a matrix with more rows than columns takes longer steps.
     muon = torch.optim.Muon(
         matrices, lr=config.muon_learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="original"
     )

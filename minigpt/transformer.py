@@ -113,11 +113,16 @@ class GPTConfig:
         return self.rotary_width or (self.head_width // 2 if self.key_shift else self.head_width)
 
 
+def squared_relu(x: Tensor) -> Tensor:
+    """The square of what is above zero (So et al. 2021)."""
+    return F.relu(x).square()
+
+
 ACTIVATIONS = {
     "gelu": F.gelu,
     "gelu_tanh": partial(F.gelu, approximate="tanh"),
     "relu": F.relu,
-    "squared_relu": lambda x: F.relu(x).square(),
+    "squared_relu": squared_relu,
 }
 
 CHOICES = {
