@@ -1,6 +1,10 @@
 """Worked solutions of the exercises of chapter 08."""
 
+import math
+
 import torch
+
+from minigpt.losses import entropy
 
 
 def exactly_top_k(log_probs, k):
@@ -17,19 +21,14 @@ def without_repeats(log_probs, seen, n):
     return log_probs.masked_fill(banned, -torch.inf).log_softmax(-1)
 
 
-def best_temperature(log_probs, targets):
-    rows, low, high = torch.arange(len(targets)), 0.05, 20.0
-
-    def loss(t):
-        return -(log_probs / t).log_softmax(-1)[rows, targets].mean()
-
-    while high - low > 1e-3:  # in 1 / t the loss has one valley
-        third = (low / high) ** (1 / 3)
-        left, right = high * third**2, high * third
-        if loss(left) < loss(right):
-            high = right
+def temperature_for(log_probs, nats):
+    low, high = 0.2, 5.0
+    while high - low > 1e-4:  # the entropy rises with the temperature
+        middle = math.sqrt(low * high)
+        if entropy((log_probs / middle).log_softmax(-1)).mean() < nats:
+            low = middle
         else:
-            low = left
+            high = middle
     return (low + high) / 2
 
 
