@@ -2,23 +2,25 @@
 
 import numpy as np
 
-# All of them, so that operations and values are of one make.
-from minigpt.autograd import Value, operation, tanh, unbroadcast  # noqa: F401
+from minigpt.autograd import unbroadcast
 
 
-@operation
 def sigmoid(x):
     y = 1 / (1 + np.exp(-x))
     return y, lambda g: g * y * (1 - y)
 
 
-def push(value, slope):
-    value.grad = slope if value.grad is None else value.grad + slope
-    for parent, derivative in value.parents:
-        push(parent, unbroadcast(derivative(slope), parent.shape))
+def push(graph, slope):
+    slopes = [None] * len(graph)
+    slopes[-1] = slope
+    for number in reversed(range(len(graph))):
+        if slopes[number] is not None:
+            for parent, derivative in graph[number][1]:
+                share = unbroadcast(derivative(slopes[number]), graph[parent][0])
+                slopes[parent] = share if slopes[parent] is None else slopes[parent] + share
+    return slopes
 
 
-@operation
 def layer_norm(x):
     s = np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)
     y = (x - x.mean(axis=-1, keepdims=True)) / s
