@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -140,6 +142,32 @@ def test_shards_and_a_pickle_give_the_same(tmp_path):
         torch.save(theirs.state_dict(), tmp_path / "whole" / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
         for folder in ("shards", "whole"):
             assert (load(tmp_path / folder)[0](ids) - theirs(ids).logits).abs().max() < EXACT
+
+
+PEAK = """
+import resource, sys
+from minigpt.family import load
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+load(sys.argv[1])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count memory in other units")
+def test_loading_takes_no_more_memory_than_the_weights_and_one_shard(tmp_path):
+    model = GPT(GPTConfig(20_000, 256, 8, 8, 512, **GPT2))
+    export(model, ByteTokenizer(), tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / "tokenizer.json").unlink()
+    shards = {name: f"model-{number * 4 // len(tensors) + 1}-of-4.safetensors" for number, name in enumerate(tensors)}
+    for shard in set(shards.values()):
+        save_file({name: tensors[name] for name in tensors if shards[name] == shard}, tmp_path / shard)
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+    done = subprocess.run([sys.executable, "-c", PEAK, tmp_path], capture_output=True, encoding="utf-8", check=True)
+    weights = sum(tensor.nbytes for tensor in tensors.values())
+    shard = max(path.stat().st_size for path in tmp_path.glob("*.safetensors"))
+    assert weights < int(done.stdout) * 1024 < 1.1 * (weights + shard)
 
 
 @torch.no_grad()
