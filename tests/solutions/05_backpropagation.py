@@ -2,23 +2,23 @@
 
 import numpy as np
 
-# All of them, so that operations and values are of one make.
-from minigpt.autograd import Value, operation, tanh, unbroadcast  # noqa: F401
+from minigpt.autograd import unbroadcast
 
 
-@operation
 def sigmoid(x):
     y = 1 / (1 + np.exp(-x))
     return y, lambda g: g * y * (1 - y)
 
 
-def push(value, slope):
-    value.grad = slope if value.grad is None else value.grad + slope
-    for parent, derivative in value.parents:
-        push(parent, unbroadcast(derivative(slope), parent.shape))
+def slopes_of(nodes, g):
+    slopes = [np.zeros(np.shape(value)) for value, _ in nodes]
+    slopes[-1] = g
+    for i in reversed(range(len(nodes))):
+        for place, local in nodes[i][1]:
+            slopes[place] = slopes[place] + unbroadcast(slopes[i] * local, slopes[place].shape)
+    return slopes
 
 
-@operation
 def layer_norm(x):
     s = np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)
     y = (x - x.mean(axis=-1, keepdims=True)) / s
