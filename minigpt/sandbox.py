@@ -216,7 +216,8 @@ class Sandbox:
         if value is not None:
             anchor = torch.zeros((), requires_grad=True)  # so that there is a gradient even without inputs
             return Bridge.apply(self, number, value, anchor, *self.inputs)
-        return StandIn(self, number, names)
+        kind = type(names[0].rpartition(":")[2], (StandIn,), {})  # so that messages name the class in there
+        return kind(self, number, names)
 
 
 class StandIn(Kept):

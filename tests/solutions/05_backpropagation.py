@@ -10,14 +10,12 @@ def sigmoid(x):
     return y, lambda g: g * y * (1 - y)
 
 
-def push(graph, slope):
-    slopes = [None] * len(graph)
-    slopes[-1] = slope
-    for number in reversed(range(len(graph))):
-        if slopes[number] is not None:
-            for parent, derivative in graph[number][1]:
-                share = unbroadcast(derivative(slopes[number]), graph[parent][0])
-                slopes[parent] = share if slopes[parent] is None else slopes[parent] + share
+def slopes_of(nodes, g):
+    slopes = [np.zeros(np.shape(value)) for value, _ in nodes]
+    slopes[-1] = g
+    for i in reversed(range(len(nodes))):
+        for place, local in nodes[i][1]:
+            slopes[place] = slopes[place] + unbroadcast(slopes[i] * local, slopes[place].shape)
     return slopes
 
 
