@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from minigpt.assignments import DEFINITIONS, Assignment, read_assignment
+from minigpt.assignments import DEFINITIONS, Assignment, find_assignment
 from minigpt.exercises import Verdict
 from minigpt.grading import examine
 from minigpt.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = ROOT / "notebooks"
 SEED = 0  # the one that `minigpt grade` uses unless it is told another
 FILES = sorted((ROOT / "tests" / "answers").glob("*.py"))
 
@@ -68,7 +67,7 @@ def judge(assignment: Assignment, answers: Sequence[Answer]) -> Iterator[Verdict
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_right_answers_are_accepted_and_wrong_ones_refused_for_their_own_reason(path):
-    assignment = read_assignment(NOTEBOOKS / f"{path.stem}.ipynb")
+    assignment = find_assignment(path.stem)
     answers = list(read_answers(path, assignment))
     complaints = []
     for answer, verdict in zip(answers, judge(assignment, answers), strict=True):
@@ -80,7 +79,7 @@ def test_right_answers_are_accepted_and_wrong_ones_refused_for_their_own_reason(
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_each_exercise_has_four_right_answers_and_eight_wrong_ones(path):
-    assignment = read_assignment(NOTEBOOKS / f"{path.stem}.ipynb")
+    assignment = find_assignment(path.stem)
     answers = list(read_answers(path, assignment))
     for number, exercise in enumerate(assignment.exercises):
         wrong = [answer.message for answer in answers if answer.exercise == number and answer.message]
