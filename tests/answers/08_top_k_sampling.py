@@ -356,13 +356,13 @@ def without_repeats(log_probs, seen, n):
 
 @right  # a grid
 def temperature_for(log_probs, nats):
-    grid = [0.2 + 0.005 * i for i in range(961)]
+    grid = [0.05 + 0.005 * i for i in range(991)]
     return min(grid, key=lambda t: abs(entropy((log_probs / t).log_softmax(-1)).mean().item() - nats))
 
 
 @right  # halving, with the chapter's rule, as a tensor of one number
 def temperature_for(log_probs, nats):
-    low, high = torch.tensor(0.1, dtype=torch.float64), torch.tensor(10.0, dtype=torch.float64)
+    low, high = torch.tensor(0.05, dtype=torch.float64), torch.tensor(10.0, dtype=torch.float64)
     for _ in range(40):
         middle = (low + high) / 2
         p = temperature(log_probs, middle.item()).exp()
@@ -375,7 +375,7 @@ def temperature_for(log_probs, nats):
 
 @right  # NumPy, a grid and a line between its points
 def temperature_for(log_probs, nats):
-    grid = np.linspace(0.2, 5, 481)
+    grid = np.linspace(0.05, 5, 496)
     z = log_probs.numpy()[None] / grid[:, None, None]
     p = np.exp(z - z.max(axis=-1, keepdims=True))
     p /= p.sum(axis=-1, keepdims=True)
@@ -397,7 +397,7 @@ def temperature_for(log_probs, nats):
 
 @wrong("that is 1 / t")  # by the power, not by the temperature
 def temperature_for(log_probs, nats):
-    low, high = 0.2, 5.0
+    low, high = 0.05, 5.0
     while high - low > 1e-4:
         middle = (low + high) / 2
         if entropy((log_probs * middle).log_softmax(-1)).mean() > nats:
@@ -409,7 +409,7 @@ def temperature_for(log_probs, nats):
 
 @wrong("that makes the bits so many, but nats are asked")
 def temperature_for(log_probs, nats):
-    grid = [0.2 + 0.002 * i for i in range(2401)]
+    grid = [0.05 + 0.002 * i for i in range(2476)]
     return min(grid, key=lambda t: abs(entropy((log_probs / t).log_softmax(-1)).mean().item() / math.log(2) - nats))
 
 
@@ -450,7 +450,7 @@ def temperature_for(log_probs, nats):
 
 @wrong("at which the mean entropy is")  # the sum over all places
 def temperature_for(log_probs, nats):
-    low, high = 0.2, 5.0
+    low, high = 0.05, 5.0
     while high - low > 1e-4:
         middle = (low + high) / 2
         if entropy((log_probs / middle).log_softmax(-1)).sum() < nats:
@@ -462,7 +462,7 @@ def temperature_for(log_probs, nats):
 
 @wrong("at which the mean entropy is")  # the wrong half
 def temperature_for(log_probs, nats):
-    low, high = 0.2, 5.0
+    low, high = 0.05, 5.0
     while high - low > 1e-4:
         middle = (low + high) / 2
         if entropy((log_probs / middle).log_softmax(-1)).mean() < nats:
@@ -474,11 +474,11 @@ def temperature_for(log_probs, nats):
 
 @wrong("at which the mean entropy is")  # not normalised after the division
 def temperature_for(log_probs, nats):
-    grid = [0.2 + 0.005 * i for i in range(961)]
+    grid = [0.05 + 0.005 * i for i in range(991)]
     return min(grid, key=lambda t: abs(-((log_probs / t).exp() * (log_probs / t)).sum(-1).mean().item() - nats))
 
 
-@wrong("at which the mean entropy is")  # steps of a fifth
+@wrong("at which the mean entropy is")  # steps too wide
 def temperature_for(log_probs, nats):
     grid = [0.13, 0.2, 0.3, 0.8, 1.0, 1.2, 1.4, 3.1, 3.3, 5.0]
     return min(grid, key=lambda t: abs(entropy((log_probs / t).log_softmax(-1)).mean().item() - nats))
@@ -497,7 +497,7 @@ def temperature_for(log_probs, nats):
 
 @wrong("at which the mean entropy is")  # the entropy, not the temperature
 def temperature_for(log_probs, nats):
-    grid = [0.2 + 0.005 * i for i in range(961)]
+    grid = [0.05 + 0.005 * i for i in range(991)]
     entropies = [entropy((log_probs / t).log_softmax(-1)).mean().item() for t in grid]
     return min(entropies, key=lambda h: abs(h - nats))
 
@@ -518,8 +518,20 @@ def temperature_for(log_probs, nats):
 
 @wrong("returns nothing")
 def temperature_for(log_probs, nats):
-    grid = [0.2 + 0.005 * i for i in range(961)]
+    grid = [0.05 + 0.005 * i for i in range(991)]
     t = min(grid, key=lambda t: abs(entropy((log_probs / t).log_softmax(-1)).mean().item() - nats))
+
+
+@wrong("at which the mean entropy is")  # the search begins at 0.2
+def temperature_for(log_probs, nats):
+    low, high = 0.2, 5.0
+    while high - low > 1e-4:
+        middle = (low + high) / 2
+        if entropy((log_probs / middle).log_softmax(-1)).mean() < nats:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 # 4: the best of n

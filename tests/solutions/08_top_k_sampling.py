@@ -22,7 +22,7 @@ def without_repeats(log_probs, seen, n):
 
 
 def temperature_for(log_probs, nats):
-    low, high = 0.2, 5.0
+    low, high = 0.05, 5.0
     while high - low > 1e-4:  # the entropy rises with the temperature
         middle = math.sqrt(low * high)
         if entropy((log_probs / middle).log_softmax(-1)).mean() < nats:
