@@ -5,6 +5,7 @@ What the answers of learners look like is tried in `test_answers.py`, as for the
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,16 +15,11 @@ import nbformat
 import pytest
 
 from minigpt.assignments import FOLDERS, SOLUTIONS, find_assignment
-from tests.test_course import (
-    Chapter,
-    cells_are_short,
-    cells_ran_once_from_top_to_bottom,
-    definitions,
-    has_tag,
-    no_cell_needs_the_network,
-    no_errors_are_stored,
-    normalise,
-)
+
+# By its path, since whether one test file can import another depends on how pytest is called.
+COURSE = runpy.run_path(str(Path(__file__).with_name("test_course.py")))
+RULES = ["cells_are_short", "cells_ran_once_from_top_to_bottom", "no_errors_are_stored", "no_cell_needs_the_network"]
+has_tag = COURSE["has_tag"]
 
 FOLDER = FOLDERS[1]
 PATHS = sorted(FOLDER.glob("*.ipynb"))
@@ -32,7 +28,7 @@ POINTS = {f"points-{n}" for n in range(1, 6)}
 each = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
 
-class Large(Chapter):
+class Large(COURSE["Chapter"]):
     """A larger assignment, to which the rules for chapters apply that speak of cells."""
 
     def __init__(self, path: Path):
@@ -41,20 +37,16 @@ class Large(Chapter):
 
 
 @each
-@pytest.mark.parametrize(
-    "rule",
-    [cells_are_short, cells_ran_once_from_top_to_bottom, no_errors_are_stored, no_cell_needs_the_network],
-    ids=lambda rule: rule.__name__,
-)
+@pytest.mark.parametrize("rule", RULES)
 def test_an_assignment_keeps_the_rules_for_cells(rule, path):
-    complaints = list(rule(Large(path)))
+    complaints = list(COURSE[rule](Large(path)))
     assert not complaints, "\n".join([f"assignments/{path.name}:", *complaints])
 
 
 @each
 def test_the_file_is_normal(path):
     notebook = Large(path)
-    assert nbformat.writes(normalise(notebook.notebook)) + "\n" == notebook.text
+    assert nbformat.writes(COURSE["normalise"](notebook.notebook)) + "\n" == notebook.text
     assert {tag for cell in notebook.cells for tag in cell.metadata.get("tags", [])} <= TAGS | POINTS
 
 
@@ -110,8 +102,8 @@ def test_an_empty_stub_is_not_done_yet_and_breaks_nothing(path):
 @each
 def test_the_worked_solutions_are_right(path):
     solutions = (SOLUTIONS / path.with_suffix(".py").name).read_text(encoding="utf-8")
-    stubs = {name for source in Large(path).tagged("exercise") for name in definitions(source)}
-    assert stubs <= set(definitions(solutions))
+    stubs = {name for source in Large(path).tagged("exercise") for name in COURSE["definitions"](source)}
+    assert stubs <= set(COURSE["definitions"](solutions))
     assert [line for line in told(path, between=solutions) if ": right." not in line] == []
 
 
