@@ -533,7 +533,6 @@ class Smoothed(Base):
 
 @right  # weights by buckets, in float32
 class Smoothed(Base):
-
     def mix(self, following, lower):
         total = sum(following.values())
         weight = (0.0, 0.6, 0.8, 0.9, 0.95)[min(4, int(math.log2(total + 1)))]
