@@ -11,6 +11,7 @@ import html
 import json
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -30,6 +31,8 @@ from minigpt.sandbox import PATIENCE, Limits, Sandbox
 
 MOST_CELLS = 300
 MOST_BYTES = 20_000_000
+SETUP_SECONDS = 30
+CELLS_LIMIT = 30  # all cells together may take so many times what one may
 
 
 @dataclass(frozen=True)
@@ -143,29 +146,47 @@ class Run:
         self.assignment, self.cells, self.limits = assignment, cells, limits
         self.remarks: dict[int, str] = {}
         self.names: list[str] = []
+        self.done: set[int] = set()
         self.stack = contextlib.ExitStack()
         self.sandbox: Sandbox | None = None
+        self.seconds_left = CELLS_LIMIT * limits.seconds
 
     def start(self) -> Sandbox:
-        """A sandbox in which all cells have run that can."""
+        """A sandbox in which all cells have run that can.
+
+        Raises:
+            MinigptError: what the assignment begins with was stopped.
+        """
         while self.sandbox is None or self.sandbox.process.poll() is not None:
             self.stack.close()
             self.sandbox = self.stack.enter_context(Sandbox(self.limits))
-            with contextlib.suppress(Stopped):
-                with self.sandbox.time_limit(30):
+            try:
+                with self.sandbox.time_limit(SETUP_SECONDS):
                     self.sandbox.run(self.assignment.setup)
-                self.run_cells(self.sandbox)
+            except Stopped as reason:
+                raise MinigptError(
+                    f"not graded: the assignment's own first cells were stopped, for {reason}; grade it once more, with"
+                    " fewer --processes"
+                ) from None
+            begun = time.monotonic()
+            with contextlib.suppress(Stopped):
+                self.run_cells(self.sandbox, begun + self.seconds_left)
+            self.seconds_left -= time.monotonic() - begun
         return self.sandbox
 
-    def run_cells(self, sandbox: Sandbox) -> None:
+    def run_cells(self, sandbox: Sandbox, until: float) -> None:
         """Run the cells, and once more those that lacked a name which a later one defines."""
         waiting = [cell for cell in self.cells if cell[0] not in self.remarks]
         for last in (False, True):
             early, waiting = waiting, []
             for number, source in early:
+                if time.monotonic() > until and number not in self.done:
+                    self.remarks[number] = f"cell {number} was left out: those before it took too long"
+                    continue
                 try:
                     with sandbox.time_limit():
                         self.names = sandbox.run(source)
+                    self.done.add(number)
                 except Stopped as reason:
                     self.remarks[number] = f"cell {number} was left out: {reason}"
                     raise
@@ -254,9 +275,13 @@ def grade(submission: Submission, assignment: Assignment, limits: Limits, seed: 
             report.remarks.append(str(error))
     run = Run(assignment, cells, limits)
     with run.stack:
-        for exercise in assignment.exercises:
-            nothing = Verdict(exercise.title, words="not yet: there is nothing to grade")
-            report.verdicts.append(run.judge(exercise, seed) if cells else nothing)
+        try:
+            for exercise in assignment.exercises if cells else ():
+                report.verdicts.append(run.judge(exercise, seed))
+        except MinigptError as error:
+            report.remarks.append(str(error))
+    for exercise in assignment.exercises[len(report.verdicts) :]:
+        report.verdicts.append(Verdict(exercise.title, words="not yet: there is nothing to grade"))
     report.remarks += [run.remarks[number] for number in sorted(run.remarks)]
     return report
 

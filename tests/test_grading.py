@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import nbformat
 import pytest
@@ -120,6 +121,26 @@ def test_a_cell_that_fails_is_left_out_and_said(graded, cell):
     assert points(report) == [1, 1]
     (remark,) = report.remarks
     assert remark.startswith("cell 2 ")
+
+
+def test_cells_that_never_end_do_not_take_up_the_others_time(graded, monkeypatch):
+    monkeypatch.setattr("minigpt.grading.CELLS_LIMIT", 2)
+    report = graded(RIGHT[0], *["while True:\n    pass"] * 50, RIGHT[1])
+    assert points(report) == [1, 0]
+    assert len(report.remarks) == 51
+    assert report.remarks[0].endswith("longer than 1 seconds (an endless loop?)")
+    assert report.remarks[-1] == "cell 52 was left out: those before it took too long"
+
+
+def test_an_assignment_whose_own_cells_never_end_is_not_begun_again_and_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("minigpt.grading.SETUP_SECONDS", 2)
+    path = tmp_path / "ada.ipynb"
+    nbformat.write(notebook(TASK, "\n\n".join(RIGHT)), path)
+    endless = replace(TASK, setup="while True:\n    pass")
+    report = grade(Submission("ada", (path,)), endless, LIMITS, seed=0)
+    assert points(report) == [0, 0]
+    (remark,) = report.remarks
+    assert "fewer --processes" in remark
 
 
 def test_cells_in_the_wrong_order_are_run_again(graded):
