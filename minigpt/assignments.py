@@ -1,8 +1,9 @@
 """Assignments: the exercises of a notebook, as they are handed out, solved and checked.
 
 An exercise is written once, in a notebook: a prompt, a stub (tagged `exercise`) and a check (tagged `check`, and
-`points-3` for its worth); its worked solution stands in `tests/solutions/`. Everything else is made from these: the
-learner's notebook, the solved one, and what nbgrader and otter-grader need.
+`points-3` for its worth); its worked solution stands in `tests/solutions/`. Everything else is made from these (and
+from text before them that is tagged `introduction`): the learner's notebook, the solved one, and what nbgrader and
+otter-grader need.
 """
 
 import ast
@@ -57,12 +58,14 @@ class Assignment:
     Attributes:
         name: of the notebook's file, such as "03_attention".
         title: its first line.
+        introduction: what there is to know before the first exercise, as Markdown.
         setup: what must have run before any exercise: the imports of the notebook, and what it promoted.
         exercises: in order.
     """
 
     name: str
     title: str
+    introduction: str
     setup: str
     exercises: tuple[Exercise, ...]
 
@@ -78,7 +81,8 @@ def read_assignment(path: str | Path) -> Assignment:
         cells = nbformat.read(path, as_version=4).cells
     except (OSError, ValueError) as error:
         raise MinigptError(f"{path} is no notebook ({error}): name one with exercises") from None
-    tagged = {tag: [cell.source for cell in cells if tag in tags_of(cell)] for tag in ("imports", "promoted")}
+    tags = ("introduction", "imports", "promoted")
+    tagged = {tag: [cell.source for cell in cells if tag in tags_of(cell)] for tag in tags}
     setup = "\n".join([*tagged["imports"], *imports_instead(tagged["promoted"])])
     exercises, prompt, stub = [], "", ""
     for cell in cells:
@@ -92,7 +96,9 @@ def read_assignment(path: str | Path) -> Assignment:
             exercises.append(Exercise(title_of(cell.source), prompt, stub, cell.source, points))
     if not exercises:
         raise MinigptError(f"{path} has no exercises: no cell is tagged as a check")
-    return Assignment(path.stem, cells[0].source.split("\n")[0].lstrip("# "), setup, tuple(exercises))
+    heading, title = re.match(r"#* *(.*)\n*", cells[0].source).group(0, 1)
+    introduction = "\n\n".join(tagged["introduction"]).removeprefix(heading)
+    return Assignment(path.stem, title, introduction, setup, tuple(exercises))
 
 
 def tags_of(cell: NotebookNode) -> Sequence[str]:
@@ -202,7 +208,8 @@ def hand_out(assignment: Assignment, folder: Path) -> list[Path]:
 def notebook(assignment: Assignment, solutions: str | None = None) -> NotebookNode:
     """The learner's notebook, or with solutions the solved one."""
     told = "Fill in the cells that raise `NotImplementedError`, and run the check after each. Change nothing else."
-    cells = [new_markdown_cell(f"# {assignment.title}\n\n{told}", id="title")]
+    text = "\n\n".join(part for part in (f"# {assignment.title}", assignment.introduction, told) if part)
+    cells = [new_markdown_cell(text, id="title")]
     cells.append(locked(new_code_cell(assignment.setup, id="setup"), "setup"))
     for number, exercise in enumerate(assignment.exercises, 1):
         worth = f"{exercise.points:g} point{'s' * (exercise.points != 1)}"

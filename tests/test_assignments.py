@@ -13,7 +13,7 @@ from minigpt.exercises import confirm
 
 NAMES = sorted(path.stem for folder in FOLDERS for path in folder.glob("*.ipynb"))
 SOURCE = [
-    new_markdown_cell("# 99 · Small"),
+    new_markdown_cell("# 99 · Small\n\nAbout doubling.", metadata={"tags": ["introduction"]}),
     new_code_cell("import math\n\nfrom minigpt.exercises import check", metadata={"tags": ["imports"]}),
     new_code_cell("x = 1 / 0  # what a chapter does between has no place in its assignment"),
     new_markdown_cell("## Your turn\n\n**1, a warm-up.** Double `x`."),
@@ -73,6 +73,12 @@ def test_the_learners_notebook_runs_and_earns_nothing(small, capsys):
 def test_the_solved_notebook_earns_all_points(small, capsys):
     assert run(notebook(small, "def double(x):\n    return 2 * x\n").cells) == [2.0]
     assert "right." in capsys.readouterr().out
+
+
+def test_the_learners_notebook_begins_with_its_title_and_introduction(small):
+    assert notebook(small).cells[0].source.startswith("# 99 · Small\n\nAbout doubling.\n\nFill in")
+    assert notebook(find_assignment("03")).cells[0].source.startswith("# 03 · Attention\n\nFill in")
+    assert "How it is graded" in notebook(find_assignment("A3")).cells[0].source
 
 
 def test_the_learners_notebook_holds_no_solution(small):

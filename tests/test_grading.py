@@ -41,7 +41,7 @@ SQUARE = Exercise(
     'with check("2: square"):\n    for x in (1, 5):\n        assert square(x) == x * x, f"{x}² is {x * x}"',
     1,
 )
-TASK = Assignment("99_small", "99 · Small", "import torch\nfrom minigpt.exercises import check", (DOUBLE, SQUARE))
+TASK = Assignment("99_small", "99 · Small", "", "import torch\nfrom minigpt.exercises import check", (DOUBLE, SQUARE))
 RIGHT = "def double(x):\n    return 2 * x", "def square(x):\n    return x ** 2"
 LIMITS = Limits(seconds=1)
 

@@ -23,7 +23,7 @@ has_tag = COURSE["has_tag"]
 
 FOLDER = FOLDERS[1]
 PATHS = sorted(FOLDER.glob("*.ipynb"))
-TAGS = {"imports", "exercise", "check"}
+TAGS = {"introduction", "imports", "exercise", "check"}
 POINTS = {f"points-{n}" for n in range(1, 6)}
 each = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 

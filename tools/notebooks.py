@@ -1,4 +1,4 @@
-"""Execute the course's notebooks, or render them as pages to look at.
+"""Execute the notebooks of the course and its assignments, or render them as pages to look at.
 
 Executing stores what the cells print and draw, in one normal form, so that a second execution changes nothing.
 """
@@ -20,6 +20,7 @@ from minigpt.files import replacing
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
+ALL = [*sorted(NOTEBOOKS.glob("*.ipynb")), *sorted((ROOT / "assignments").glob("*.ipynb"))]
 PAGES = ROOT / "build" / "pages"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -39,7 +40,7 @@ def main() -> None:
 def execute(files: tuple[Path, ...]) -> None:
     """Run notebooks from top to bottom in fresh kernels, and store their outputs."""
     os.environ.pop("MPLBACKEND", None)  # a fixed backend would keep the kernels from showing figures
-    for path in files or sorted(NOTEBOOKS.glob("*.ipynb")):
+    for path in files or ALL:
         click.echo(f"executing {path}")
         notebook = nbformat.read(path, as_version=4)
         try:
@@ -53,7 +54,7 @@ def execute(files: tuple[Path, ...]) -> None:
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 def render(files: tuple[Path, ...]) -> None:
     """Write notebooks as HTML pages into build/pages."""
-    for path in files or sorted(NOTEBOOKS.glob("*.ipynb")):
+    for path in files or ALL:
         html, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(path, as_version=4))
         page = PAGES / f"{path.stem}.html"
         with replacing(page) as temporary:
