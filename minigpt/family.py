@@ -173,6 +173,8 @@ def load_decoder(folder: Path, facts: Mapping[str, Any], kind: str) -> GPT:
     decoder = DECODERS[kind]
     model = GPT(read_config(facts, kind, folder))
     fill(places(model, GPT2_NAMES | decoder.names, decoder.transposed), folder, model.config.tied_embeddings)
+    if kind == "ctrl":
+        model.final_norm.eps = facts.get("layer_norm_epsilon", model.config.norm_epsilon)
     for layer, block in enumerate(model.blocks):
         queries_keys = block.attention.queries_keys_values.weight.detach().chunk(3)[:2]
         if kind == "gptj":
@@ -213,6 +215,8 @@ def read_config(facts: Mapping[str, Any], kind: str, folder: Path) -> GPTConfig:
     if set(layers) - {"global", "local"}:
         raise MinigptError(f"{folder}/config.json lists attention_layers {layers}; each must be global or local")
     ours["windows"] = [facts.get("window_size", 256) if layer == "local" else 0 for layer in layers]
+    if kind == "ctrl":
+        ours["norm_epsilon"] = 1e-6  # of its blocks, whatever the configuration says
     return GPTConfig(**ours)
 
 

@@ -100,6 +100,9 @@ FRESH = {
     ),
     "gptj": ("GPTJ", {"n_positions": 20, "n_layer": 2, "n_head": 2, "n_embd": 24, "rotary_dim": 8}),
     "ctrl": ("CTRL", {"n_positions": 20, "n_layer": 2, "n_head": 3, "n_embd": 12, "dff": 20}),
+    "ctrl-epsilon": (
+        "CTRL", {"n_positions": 20, "n_layer": 1, "n_head": 1, "n_embd": 4, "dff": 9, "layer_norm_epsilon": 0.1}
+    ),
 }  # fmt: skip
 
 
