@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from minigpt.errors import MinigptError
 from minigpt.files import read_json, replacing, write_json
 from minigpt.t5 import T5, t5_config, t5_names
-from minigpt.tokenizer_files import load_tokenizer, save_tokenizer
+from minigpt.tokenizer_files import published_tokenizer, save_tokenizer
 from minigpt.tokenizers import Tokenizer
 from minigpt.transformer import GPT, GPT2, GPTConfig
 from minigpt.wordpiece import read_word_pieces
@@ -162,7 +162,7 @@ def load(folder: str | Path) -> tuple[nn.Module, Tokenizer | None]:
 def find_tokenizer(folder: Path) -> Tokenizer | None:
     """The tokeniser of a folder, by the files that it has."""
     if (folder / "tokenizer.json").exists() or (folder / "merges.txt").exists():
-        return load_tokenizer(folder)
+        return published_tokenizer(folder)
     if (folder / "vocab.txt").exists():
         return read_word_pieces(folder / "vocab.txt")
     return None

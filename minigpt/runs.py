@@ -39,6 +39,7 @@ from minigpt.ladder import simple_rungs
 from minigpt.language_model import LanguageModel
 from minigpt.plots import plot_kinds, plot_ladder, plot_log, save
 from minigpt.sampling import Sampler, generate
+from minigpt.t5 import T5, Answer
 from minigpt.tokenizer_files import load_tokenizer, save_tokenizer
 from minigpt.tokenizers import (
     ByteTokenizer,
@@ -170,8 +171,8 @@ def load_published(folder: Path, device: torch.device) -> tuple[LanguageModel, T
     model, tokenizer = family.load(folder)
     if tokenizer is None:
         raise MinigptError(
-            f"{folder} has no tokenizer.json (nor vocab.json with merges.txt, nor vocab.txt): put there the one"
-            " that the model was trained with"
+            f"{folder} has no tokenizer.json (nor GPT-2's vocab.json with merges.txt, nor vocab.txt): put there the one"
+            " that the model was trained with; transformers can write it for most models that come without"
         )
     return model.to(device), tokenizer
 
@@ -290,13 +291,21 @@ def verdict(text: str, language: str) -> str:
 def stream(
     model: LanguageModel, tokenizer: Tokenizer, prompt: str, most_tokens: int, sampler: Sampler, seed: int
 ) -> Iterator[str]:
-    """Let a model go on from a prompt, piece by piece, until the document ends.
+    """Let a model go on from a prompt, piece by piece, until the document ends; a T5 answers it.
 
     Raises:
         MinigptError: the prompt is longer than the model's context, or has a character that its tokeniser does not
         know.
     """
-    ids = [tokenizer.end_of_text, *tokenizer.encode(prompt)]
+    device, end = device_of(model), [] if tokenizer.end_of_text is None else [tokenizer.end_of_text]
+    ids = end + tokenizer.encode(prompt)
+    if tokenizer.end_of_text is None:
+        prompt = tokenizer.decode(ids)  # as GPT-1 reads it, with a space behind the last word
+    if isinstance(model, T5):  # which reads the prompt, and answers
+        source = tokenizer.encode(prompt, allow_special=True) + end
+        model, ids, prompt = Answer(model, torch.tensor([source], device=device)), [model.config.start], ""
+    if not ids:
+        raise MinigptError("this model has no token that begins a text: give it a --prompt")
     if model.context_length and len(ids) > model.context_length:
         raise MinigptError(
             f"the prompt has {len(ids) - 1} tokens, but the model's context holds {model.context_length - 1}:"
@@ -304,7 +313,7 @@ def stream(
         )
     yield prompt
     decoder = StreamDecoder(tokenizer)
-    start = torch.tensor([ids], device=device_of(model))
+    start = torch.tensor([ids], device=device)
     for token in generate(model, start, most_tokens, sampler, seed=seed, stop=tokenizer.end_of_text):
         if token.item() == tokenizer.end_of_text:
             break

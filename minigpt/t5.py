@@ -259,6 +259,29 @@ class T5(nn.Module, LanguageModel):
         return self.decode(ids, self.encode(source)).float().log_softmax(dim=-1)
 
 
+class Answer(LanguageModel):
+    """What a T5 writes after one source, as a language model.
+
+    Args:
+        model: the T5.
+        source: token ids (1, S).
+    """
+
+    def __init__(self, model: T5, source: Tensor):
+        self.model, self.vocabulary_size, self.sources = model, model.vocabulary_size, model.encode(source)
+
+    @torch.inference_mode()
+    def log_probs(self, ids: Tensor) -> Tensor:
+        """Next-token log-probabilities (1, T, V) after every prefix of ids (1, T), the first of which is `start`."""
+        return self.model.decode(ids, self.sources).float().log_softmax(dim=-1)
+
+    @torch.inference_mode()
+    def advance(self, ids: Tensor, state: list[LayerCache] | None = None) -> tuple[Tensor, list[LayerCache]]:
+        """Read some more tokens of the answer and predict the next one; see `LanguageModel.advance`."""
+        caches = state or [LayerCache() for _ in self.model.decoder.blocks]
+        return self.model.decode(ids, self.sources, caches)[:, -1].float().log_softmax(dim=-1), caches
+
+
 def cut(length: int, share: float, mean_length: float, generator: torch.Generator) -> list[range]:
     """Where to cut spans out of a text (section 3.1.4).
 

@@ -1,17 +1,21 @@
 """Tokenisers on the disk: the `tokenizer.json` of Hugging Face's `tokenizers`, which loads ours and gives the same ids.
 
 Byte-level tokenisers that others have made are read too, and GPT-2's own two files, `vocab.json` and `merges.txt`.
-What would give other ids than ours is refused. No chapter builds this: it is book-keeping.
+What would give other ids than ours is refused; published models of other kinds bring theirs, which are left to the
+library `tokenizers`. No chapter builds this: it is book-keeping.
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from minigpt.errors import MinigptError
 from minigpt.files import read_json, write_json
 from minigpt.tokenizers import END_OF_TEXT, BytePairTokenizer, CharacterTokenizer, Tokenizer
+from minigpt.wordpiece import spell
 
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 
@@ -189,3 +193,121 @@ def check_settings(value: dict[str, Any]) -> None:
 def splits_like_gpt2(splitter: dict[str, Any]) -> bool:
     """Whether a pre-tokeniser is GPT-2's: its pattern, and no space put before the text."""
     return splitter["type"] == "ByteLevel" and splitter.get("use_regex", True) and not splitter["add_prefix_space"]
+
+
+# Of other kinds -----------------------------------------------------------------------------------------------------
+
+ENDS = (END_OF_TEXT, "<eod>", "</s>")
+"""What GPT-2, XLNet and T5 put between documents, or behind a text. GPT-1 and CTRL have no such token."""
+
+
+class LibraryTokenizer(Tokenizer):
+    """A tokeniser of another kind, such as GPT-1's, XLNet's and T5's, as the library `tokenizers` reads it.
+
+    Decoding is not exact: what a tokeniser does to spaces and capitals stays done. And T5's may read a special token
+    out of a text in which none is allowed, for to its library they are pieces of words like others.
+
+    Attributes:
+        end_of_text: None, where there is none.
+
+    Args:
+        path: of a `tokenizer.json`.
+    """
+
+    def __init__(self, path: Path):
+        from tokenizers import Tokenizer as Library
+
+        value = read_json(path)
+        self.library = Library.from_file(str(path))
+        self.special = {token["content"]: token["id"] for token in value.get("added_tokens") or []}
+        ids = self.library.get_vocab(with_added_tokens=True)
+        decoder = (value.get("decoder") or {}).get("type")
+        self._token_bytes = {
+            id: token.encode() if token in self.special else spelled(token, decoder) for token, id in ids.items()
+        }
+        self.vocabulary_size = max(ids.values()) + 1
+        self.end_of_text = next((ids[token] for token in ENDS if token in ids), None)
+
+    def encode(self, text: str, allow_special: bool = False) -> list[int]:
+        """Token ids of a text; see `Tokenizer.encode`."""
+        self.library.encode_special_tokens = not allow_special
+        return self.library.encode(text, add_special_tokens=False).ids
+
+    def _encode_ordinary(self, text: str, start: int) -> list[int]:
+        return self.encode(text)
+
+
+def spelled(token: str, decoder: str | None) -> bytes:
+    """How a token is written, by the kind of its tokeniser.
+
+    >>> spelled("the</w>", "BPEDecoder"), spelled("▁the", "Metaspace"), spelled("Ġthe", "ByteLevel")
+    (b'the ', b' the', b' the')
+    """
+    if decoder == "ByteLevel":
+        return from_symbols(token)
+    if decoder == "WordPiece":
+        return spell(token)
+    return token.replace("</w>", " ").replace("▁", " ").encode()
+
+
+class CTRLTokenizer(Tokenizer):
+    """CTRL's byte-pair encoding, on characters: the last one of a word is marked, and pieces inside a word end in "@@".
+
+    Decoding is not exact: white space becomes a space or a line end.
+
+    Args:
+        folder: with `vocab.json` and `merges.txt`.
+    """
+
+    end_of_text = None
+
+    def __init__(self, folder: Path):
+        self._ids = read_json(folder / "vocab.json")
+        lines = (folder / "merges.txt").read_text(encoding="utf-8").split("\n")[1:]
+        self._ranks = {tuple(line.split()): rank for rank, line in enumerate(lines) if line}
+        self.special: dict[str, int] = {}
+        self.vocabulary_size = max(self._ids.values()) + 1
+        self._token_bytes = {
+            id: (token[:-2] if token.endswith("@@") else f"{token} ").encode() for token, id in self._ids.items()
+        }
+
+    def encode(self, text: str, allow_special: bool = False) -> list[int]:
+        """Token ids of a text; see `Tokenizer.encode`."""
+        return self._encode_ordinary(text, 0)
+
+    def _encode_ordinary(self, text: str, start: int) -> list[int]:
+        pieces = [piece for word in re.findall(r"\S+\n?", text) for piece in self._pieces(word)]
+        return [self._ids.get(piece, self._ids["<unk>"]) for piece in pieces]
+
+    def _pieces(self, word: str) -> list[str]:
+        parts = [*word[:-1], word[-1] + "</w>"]
+        while known := [pair for pair in pairwise(parts) if pair in self._ranks]:
+            first, merged, at = min(known, key=self._ranks.get), [], 0
+            while at < len(parts):
+                both = tuple(parts[at : at + 2]) == first
+                merged.append("".join(first) if both else parts[at])
+                at += 2 if both else 1
+            parts = merged
+        return [f"{part}@@" for part in parts[:-1]] + [parts[-1].removesuffix("</w>")]
+
+
+def published_tokenizer(folder: Path) -> Tokenizer:
+    """The tokeniser of a published model, by its `tokenizer.json`, or its `vocab.json` and `merges.txt`.
+
+    Raises:
+        MinigptError: a file is damaged, or of a kind that nothing here reads.
+    """
+    path = folder / "tokenizer.json"
+    if not path.exists() and any(token.endswith("@@") for token in read_json(folder / "vocab.json")):
+        return CTRLTokenizer(folder)
+    try:
+        return load_tokenizer(folder)
+    except MinigptError as error:
+        if not path.exists():
+            raise
+        try:
+            return LibraryTokenizer(path)
+        except ImportError:
+            raise MinigptError(f"{error}; other kinds need  pip install tokenizers") from None
+        except Exception:  # the library raises this very class
+            raise error from None

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
 import minigpt
+from minigpt.cli import main
 from minigpt.errors import MinigptError
 from minigpt.family import DECODERS, export, load
 from minigpt.sampling import Sampler, complete
+from minigpt.tokenizer_files import published_tokenizer
 from minigpt.tokenizers import ByteTokenizer
 from minigpt.transformer import GPT, GPT2, GPTConfig
 
@@ -343,3 +346,110 @@ def test_a_pickle_that_holds_no_tensors(content, tmp_path):
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
     with pytest.raises(MinigptError, match=r"pytorch_model\.bin (is damaged|cannot be read)"):
         load(tmp_path)
+
+
+# Tokenisers of other kinds -------------------------------------------------------------------------------------------
+
+TEXT = "one tale of two cats and three dogs. The cats told the dogs one tale; the dogs told the cats two."
+
+
+def unigram():
+    """A tokeniser as T5 and XLNet have it, trained on a few words."""
+    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is in the extra 'course'")
+    library = tokenizers.Tokenizer(tokenizers.models.Unigram())
+    library.pre_tokenizer, library.decoder = tokenizers.pre_tokenizers.Metaspace(), tokenizers.decoders.Metaspace()
+    special = ["<pad>", "</s>", "<unk>", "<extra_id_0>"]
+    trainer = tokenizers.trainers.UnigramTrainer(vocab_size=50, special_tokens=special, unk_token="<unk>")
+    library.train_from_iterator([TEXT], trainer)
+    return library
+
+
+def words_with_ends():
+    """A tokeniser as GPT-1 has it: lower case, and a mark where a word ends."""
+    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is in the extra 'course'")
+    library = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
+    library.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True)
+    library.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    library.decoder = tokenizers.decoders.BPEDecoder(suffix="</w>")
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=60, special_tokens=["<unk>"], end_of_word_suffix="</w>")
+    library.train_from_iterator([TEXT], trainer)
+    return library
+
+
+def written_by(folder, *options):
+    """What `minigpt sample` writes."""
+    result = CliRunner().invoke(
+        main, ["sample", "--model", str(folder), "--temperature", "0", "--tokens", "8", *options]
+    )
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_t5_answers_the_prompt_with_its_own_tokeniser(tmp_path):
+    transformers = pytest.importorskip("transformers", reason="transformers is in the extra 'reference'")
+    library = unigram()
+    torch.manual_seed(3)
+    sizes = {
+        "vocab_size": library.get_vocab_size(),
+        "d_model": 12,
+        "d_kv": 4,
+        "d_ff": 20,
+        "num_layers": 2,
+        "num_heads": 3,
+    }
+    theirs = transformers.T5ForConditionalGeneration(transformers.T5Config(**sizes, decoder_start_token_id=0)).eval()
+    theirs.save_pretrained(tmp_path)
+    library.save(str(tmp_path / "tokenizer.json"))
+    source = library.encode("The cats <extra_id_0> the dogs").ids + [library.token_to_id("</s>")]
+    assert library.token_to_id("<extra_id_0>") in source
+    answer = theirs.generate(torch.tensor([source]), max_new_tokens=8, do_sample=False)[0, 1:].tolist()
+    if library.token_to_id("</s>") in answer:
+        answer = answer[: answer.index(library.token_to_id("</s>"))]
+    _, ours = load(tmp_path)
+    assert written_by(tmp_path, "--prompt", "The cats <extra_id_0> the dogs") == ours.decode(answer) + "\n"
+    assert ours.decode(library.encode("The cats told").ids) == " The cats told"
+    assert ours.end_of_text == library.token_to_id("</s>")
+
+
+def test_a_gpt1_goes_on_with_its_own_tokeniser(tmp_path):
+    theirs, library = fresh_checkpoint("openai-gpt", tmp_path), words_with_ends()
+    library.save(str(tmp_path / "tokenizer.json"))
+    prompt = library.encode("The cats told").ids
+    expected = theirs.generate(torch.tensor([prompt]), max_new_tokens=8, do_sample=False, pad_token_id=0)[0].tolist()
+    _, ours = load(tmp_path)
+    assert ours.end_of_text is None
+    assert ours.encode("The cats told") == prompt
+    assert written_by(tmp_path, "--prompt", "The cats told") == ours.decode(expected) + "\n"
+    assert ours.decode(prompt) == "the cats told "
+    refused = CliRunner().invoke(main, ["sample", "--model", str(tmp_path)])
+    assert refused.exit_code != 0
+    assert "give it a --prompt" in refused.output
+
+
+def test_ctrl_has_the_ids_of_hugging_face(tmp_path):
+    transformers = pytest.importorskip("transformers", reason="transformers is in the extra 'reference'")
+    merges = ["t h", "th e</w>", "c a", "t s</w>", "o l", "ol d</w>", "d o", "g s</w>", "do gs</w>", "e \n</w>"]
+    pieces = [*"abcdefghijklmnopqrstuvwxyz.\n", *(merge.replace(" ", "") for merge in merges)]
+    plain = [piece.removesuffix("</w>") for piece in pieces]
+    tokens = ["<unk>", "Links", *dict.fromkeys([*plain, *(f"{piece}@@" for piece in pieces if "</w>" not in piece)])]
+    (tmp_path / "vocab.json").write_text(json.dumps({token: id for id, token in enumerate(tokens)}))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
+    theirs = transformers.CTRLTokenizer(str(tmp_path / "vocab.json"), str(tmp_path / "merges.txt"))
+    ours = published_tokenizer(tmp_path)
+    for text in ("the cats told the dogs", "a the\n dogs  Links é cats.", "x", ""):
+        assert ours.encode(text) == theirs.encode(text, add_special_tokens=False), text
+    assert ours.decode(ours.encode("the cats told")) == "the cats told "
+
+
+def test_a_model_goes_on_with_the_tokeniser_of_ctrl(tmp_path):
+    fresh_checkpoint("ctrl", tmp_path)
+    (tmp_path / "vocab.json").write_text(json.dumps({f"{n}": n for n in range(60)} | {"<unk>": 60, "1@@": 61}))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n1 2\n")
+    assert written_by(tmp_path, "--prompt", "3 4").startswith("3 4 ")
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"model": {"type": "Unigram", "vocab": 3}}'])
+def test_a_damaged_tokeniser_is_refused(content, tmp_path):
+    (tmp_path / "tokenizer.json").write_text(content)
+    with pytest.raises(MinigptError, match=r"tokenizer\.json"):
+        published_tokenizer(tmp_path)
