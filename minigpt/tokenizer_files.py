@@ -291,15 +291,20 @@ class CTRLTokenizer(Tokenizer):
         return [f"{part}@@" for part in parts[:-1]] + [parts[-1].removesuffix("</w>")]
 
 
-def published_tokenizer(folder: Path) -> Tokenizer:
+def published_tokenizer(folder: Path) -> Tokenizer | None:
     """The tokeniser of a published model, by its `tokenizer.json`, or its `vocab.json` and `merges.txt`.
+
+    None if these two are GPT-1's, which do not say how a text is split.
 
     Raises:
         MinigptError: a file is damaged, or of a kind that nothing here reads.
     """
     path = folder / "tokenizer.json"
-    if not path.exists() and any(token.endswith("@@") for token in read_json(folder / "vocab.json")):
+    vocabulary = {} if path.exists() else read_json(folder / "vocab.json")
+    if any(token.endswith("@@") for token in vocabulary):
         return CTRLTokenizer(folder)
+    if any(token.endswith("</w>") for token in vocabulary):
+        return None  # GPT-1's; how it splits a text is said in its tokenizer.json only
     try:
         return load_tokenizer(folder)
     except MinigptError as error:
@@ -307,7 +312,5 @@ def published_tokenizer(folder: Path) -> Tokenizer:
             raise
         try:
             return LibraryTokenizer(path)
-        except ImportError:
-            raise MinigptError(f"{error}; other kinds need  pip install tokenizers") from None
         except Exception:  # the library raises this very class
             raise error from None

@@ -426,6 +426,16 @@ def test_a_gpt1_goes_on_with_its_own_tokeniser(tmp_path):
     assert "give it a --prompt" in refused.output
 
 
+def test_a_gpt1_without_its_tokenizer_json_loads_and_says_so(tmp_path):
+    fresh_checkpoint("openai-gpt", tmp_path)
+    (tmp_path / "vocab.json").write_text('{"<unk>": 0, "t": 1, "h": 2, "th</w>": 3}')
+    (tmp_path / "merges.txt").write_text("#version: 0.2\nt h</w>\n")
+    assert load(tmp_path)[1] is None
+    refused = CliRunner().invoke(main, ["sample", "--model", str(tmp_path)])
+    assert refused.exit_code != 0
+    assert "has no tokenizer.json" in refused.output
+
+
 def test_ctrl_has_the_ids_of_hugging_face(tmp_path):
     transformers = pytest.importorskip("transformers", reason="transformers is in the extra 'reference'")
     merges = ["t h", "th e</w>", "c a", "t s</w>", "o l", "ol d</w>", "d o", "g s</w>", "do gs</w>", "e \n</w>"]
