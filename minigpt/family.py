@@ -199,7 +199,7 @@ def read_config(facts: Mapping[str, Any], kind: str, folder: Path) -> GPTConfig:
             ours[setting] = facts[name]
             if not isinstance(facts[name], int | float if setting == "norm_epsilon" else int):
                 raise MinigptError(f"{folder}/config.json sets {name} to {facts[name]!r}, which cannot be")
-        elif setting in list(SETTINGS)[:5]:
+        elif setting in list(SETTINGS)[:5] or (kind, setting) == ("gptj", "rotary_width"):
             raise MinigptError(f"{folder}/config.json lacks {names[0]!r}: it is no complete configuration of a {kind}")
     known = ACTIVATIONS | ({"gelu": "gelu_tanh"} if kind == "openai-gpt" else {})  # GPT-1 calls the approximation so
     activation = facts.get("afn" if kind == "openai-gpt" else "activation_function")
@@ -211,7 +211,11 @@ def read_config(facts: Mapping[str, Any], kind: str, folder: Path) -> GPTConfig:
         ours["activation"] = known[activation]
     if facts.get("scale_attn_weights") is False:
         ours["attention_scale"] = 1.0
-    layers = facts.get("attention_layers") or []
+    layers = facts.get("attention_layers") or [
+        layer for layers, times in facts.get("attention_types") or [] for layer in list(layers) * times
+    ]
+    if kind == "gpt_neo" and not layers:
+        raise MinigptError(f"{folder}/config.json lacks 'attention_layers', which says where a GPT-Neo has windows")
     if set(layers) - {"global", "local"}:
         raise MinigptError(f"{folder}/config.json lists attention_layers {layers}; each must be global or local")
     ours["windows"] = [facts.get("window_size", 256) if layer == "local" else 0 for layer in layers]

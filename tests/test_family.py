@@ -276,6 +276,25 @@ def test_a_checkpoint_that_does_not_fit_is_refused(settings, change, complaint, 
         load(copy_of_tiny(tmp_path, settings, change))
 
 
+def test_what_a_gpt_neo_and_a_gptj_must_say(tmp_path):
+    theirs = fresh_checkpoint("gpt_neo", tmp_path / "neo")
+    facts = json.loads((tmp_path / "neo" / "config.json").read_text())
+    del facts["attention_layers"]
+    (tmp_path / "neo" / "config.json").write_text(json.dumps(facts))
+    ids = torch.randint(61, (2, 20))
+    with torch.inference_mode():
+        assert (load(tmp_path / "neo")[0](ids) - theirs(ids).logits).abs().max() < EXACT
+    del facts["attention_types"]
+    (tmp_path / "neo" / "config.json").write_text(json.dumps(facts))
+    with pytest.raises(MinigptError, match="lacks 'attention_layers'"):
+        load(tmp_path / "neo")
+    fresh_checkpoint("gptj", tmp_path / "gptj")
+    facts = json.loads((tmp_path / "gptj" / "config.json").read_text())
+    (tmp_path / "gptj" / "config.json").write_text(json.dumps(facts | {"rotary_dim": None}))
+    with pytest.raises(MinigptError, match="lacks 'rotary_dim'"):
+        load(tmp_path / "gptj")
+
+
 def test_a_checkpoint_that_is_missing_or_damaged_is_refused(tmp_path):
     with pytest.raises(MinigptError, match=r"there is no file .*config\.json"):
         load(tmp_path)
