@@ -2,7 +2,7 @@
 
     python benchmarks/family.py [--json FILE]
 
-Every variant is trained at two pairs of learning rates, with two seeds each, and judged at its better pair. Chapter 13
+Every variant is trained at two pairs of learning rates, with four seeds each, and judged at its better pair. Chapter 13
 shows the record.
 """
 
@@ -24,7 +24,7 @@ from minigpt.runs import load_run
 from minigpt.training import TrainingConfig, learning_rate_factor, make_optimizers
 from minigpt.transformer import GPT, GPT2, GPTConfig
 
-STEPS, ROWS, T, SEEDS = 500, 6, 192, 2
+STEPS, ROWS, T, SEEDS = 500, 6, 192, 4
 RATES = [{"muon": 0.005, "adamw": 0.003}, {"muon": 0.01, "adamw": 0.01}]
 MODERN = {name: GPTConfig.__dataclass_fields__[name].default for name in GPT2}
 VARIANTS = {

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from minigpt.errors import MinigptError
-from minigpt.files import read_json, replacing, write_json
+from minigpt.files import read_json, read_setting, replacing, write_json
 from minigpt.t5 import T5, t5_config, t5_names
 from minigpt.tokenizer_files import published_tokenizer, save_tokenizer
 from minigpt.tokenizers import Tokenizer
@@ -140,22 +141,28 @@ def load(folder: str | Path) -> tuple[nn.Module, Tokenizer | None]:
         folder: with `config.json`, and `model.safetensors` (or shards with an index, or a legacy `pytorch_model.bin`).
 
     Raises:
-        MinigptError: the architecture is unknown, a file is missing or damaged or has code in it, or a tensor is
-            missing, surplus or of another shape.
+        MinigptError: the architecture is unknown, a file is missing or damaged or has code in it, a tensor is missing,
+            surplus or of another shape, or there is too little memory.
     """
     folder = Path(folder)
     facts = read_json(folder / "config.json")
     # The project GPT2-Chinese writes no model type.
     kind = facts.get("model_type", "gpt2" if "n_embd" in facts else None) if isinstance(facts, dict) else None
+    if kind not in [*DECODERS, *OTHERS]:
+        known = ", ".join([*DECODERS, *OTHERS])
+        raise MinigptError(f"{folder}/config.json is of the architecture {kind!r}; minigpt reads {known}")
+    needed, free = sum(path.stat().st_size for path in weight_files(folder)), psutil.virtual_memory().available
+    if needed > free:
+        raise MinigptError(
+            f"the weights in {folder} take {needed / 1e9:.1f} GB of memory or more, and {free / 1e9:.1f} GB are free:"
+            " close other programs, or take a smaller model"
+        )
     if kind in DECODERS:
         model = load_decoder(folder, facts, kind)
-    elif kind in OTHERS:
+    else:
         config, make, where = OTHERS[kind]
         model = make(config(facts))
         fill(where(model), folder, getattr(model.config, "tied_embeddings", True))
-    else:
-        known = ", ".join([*DECODERS, *OTHERS])
-        raise MinigptError(f"{folder}/config.json is of the architecture {kind!r}; minigpt reads {known}")
     return model.eval(), find_tokenizer(folder)
 
 
@@ -171,7 +178,7 @@ def find_tokenizer(folder: Path) -> Tokenizer | None:
 def load_decoder(folder: Path, facts: Mapping[str, Any], kind: str) -> GPT:
     """A decoder with the weights of a folder."""
     decoder = DECODERS[kind]
-    model = GPT(read_config(facts, kind, folder))
+    model = GPT(read_config(facts, kind))
     fill(places(model, GPT2_NAMES | decoder.names, decoder.transposed), folder, model.config.tied_embeddings)
     if kind == "ctrl":
         model.final_norm.eps = facts.get("layer_norm_epsilon", model.config.norm_epsilon)
@@ -186,39 +193,37 @@ def load_decoder(folder: Path, facts: Mapping[str, Any], kind: str) -> GPT:
     return model
 
 
-def read_config(facts: Mapping[str, Any], kind: str, folder: Path) -> GPTConfig:
+def read_config(facts: Mapping[str, Any], kind: str) -> GPTConfig:
     """Our settings from a published configuration.
 
     Raises:
-        MinigptError: a size is missing, or there is an activation or a kind of attention that we do not know.
+        MinigptError: a size is missing or cannot be, or there is an activation or a kind of attention that we do not
+            know.
     """
     ours = GPT2 | DECODERS[kind].settings
     for setting, names in SETTINGS.items():
-        name = next((name for name in names if facts.get(name) is not None), None)
-        if name:
-            ours[setting] = facts[name]
-            if not isinstance(facts[name], int | float if setting == "norm_epsilon" else int):
-                raise MinigptError(f"{folder}/config.json sets {name} to {facts[name]!r}, which cannot be")
-        elif setting in list(SETTINGS)[:5] or (kind, setting) == ("gptj", "rotary_width"):
-            raise MinigptError(f"{folder}/config.json lacks {names[0]!r}: it is no complete configuration of a {kind}")
+        needed = setting in list(SETTINGS)[:5] or (kind, setting) == ("gptj", "rotary_width")
+        if needed or any(facts.get(name) is not None for name in names):
+            kind_of = {"norm_epsilon": float, "tied_embeddings": bool}
+            ours[setting] = read_setting(facts, *names, kind=kind_of.get(setting, int))
     known = ACTIVATIONS | ({"gelu": "gelu_tanh"} if kind == "openai-gpt" else {})  # GPT-1 calls the approximation so
     activation = facts.get("afn" if kind == "openai-gpt" else "activation_function")
     if activation is not None:
         if activation not in list(known):
-            raise MinigptError(
-                f"{folder}/config.json sets the activation {activation!r}; minigpt has {', '.join(known)}"
-            )
+            raise MinigptError(f"config.json sets the activation {activation!r}; minigpt has {', '.join(known)}")
         ours["activation"] = known[activation]
     if facts.get("scale_attn_weights") is False:
         ours["attention_scale"] = 1.0
-    layers = facts.get("attention_layers") or [
-        layer for layers, times in facts.get("attention_types") or [] for layer in list(layers) * times
-    ]
-    if kind == "gpt_neo" and not layers:
-        raise MinigptError(f"{folder}/config.json lacks 'attention_layers', which says where a GPT-Neo has windows")
-    if set(layers) - {"global", "local"}:
-        raise MinigptError(f"{folder}/config.json lists attention_layers {layers}; each must be global or local")
-    ours["windows"] = [facts.get("window_size", 256) if layer == "local" else 0 for layer in layers]
+    window = {"global": 0, "local": read_setting(facts, "window_size", default=256)}
+    layers, types = facts.get("attention_layers"), facts.get("attention_types") or []
+    try:
+        ours["windows"] = [window[layer] for layer in layers or [one for some, n in types for one in list(some) * n]]
+    except (KeyError, TypeError, ValueError):
+        raise MinigptError(
+            f"config.json lists attention_layers {layers or types}; each must be global or local"
+        ) from None
+    if kind == "gpt_neo" and not ours["windows"]:
+        raise MinigptError("config.json lacks 'attention_layers', which says where a GPT-Neo has windows")
     if kind == "ctrl":
         ours["norm_epsilon"] = 1e-6  # of its blocks, whatever the configuration says
     return GPTConfig(**ours)
@@ -282,22 +287,23 @@ def fill(places: dict[str, Tensor], folder: Path, tied: bool = False) -> None:
 
 
 def stored_tensors(folder: Path) -> Iterator[tuple[Path, str, Tensor]]:
-    """All tensors of a folder, one after the other: the file, the name, the values.
+    """All tensors of a folder, one after the other: the file, the name, the values."""
+    for path in weight_files(folder):
+        yield from ((path, name, tensor) for name, tensor in tensors_of(path))
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files with the weights.
 
     Raises:
-        MinigptError: there are no weights, a shard is missing, or a file is damaged.
+        MinigptError: there are none, or a shard is missing.
     """
     for single in ("model.safetensors", "pytorch_model.bin"):
         index = folder / f"{single}.index.json"
         if index.exists():
-            shards = shards_of(index)
-        elif (folder / single).exists():
-            shards = [single]
-        else:
-            continue
-        for shard in shards:
-            yield from ((folder / shard, name, tensor) for name, tensor in tensors_of(folder / shard))
-        return
+            return [folder / shard for shard in shards_of(index)]
+        if (folder / single).exists():
+            return [folder / single]
     raise MinigptError(f"{folder} has no model.safetensors (nor pytorch_model.bin): check the path, or fetch it again")
 
 

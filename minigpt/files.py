@@ -5,7 +5,7 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,27 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write `value` as readable JSON, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_setting(facts: Mapping[str, Any], *names: str, default: Any = None, kind: type = int) -> Any:
+    """What the `config.json` of a published model sets, under one of some names: a number above zero, or a flag.
+
+    Args:
+        facts: the configuration.
+        names: the first that is there counts.
+        default: where there is none; without it, it must be there.
+        kind: `int`, `float` or `bool`.
+
+    Raises:
+        MinigptError: it is not there, or cannot be.
+    """
+    name = next((name for name in names if facts.get(name) is not None), None)
+    if name is None and default is None:
+        raise MinigptError(f"config.json lacks {names[0]!r}: it is no complete configuration of its kind of model")
+    value = default if name is None else facts[name]
+    if type(value) is not kind or (kind is not bool and not 0 < value < 10**9):
+        raise MinigptError(f"config.json sets {name} to {value!r}, which cannot be")
+    return value
 
 
 def read_json(path: str | os.PathLike) -> Any:

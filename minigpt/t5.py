@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minigpt.errors import MinigptError
+from minigpt.files import read_setting
 from minigpt.language_model import LanguageModel
 from minigpt.transformer import LayerCache
 
@@ -377,28 +378,28 @@ def t5_config(facts: Mapping[str, Any]) -> T5Config:
     """Our settings from a published configuration.
 
     Raises:
-        MinigptError: a size is missing, or the MLP is of a kind that ours does not have.
+        MinigptError: a size is missing or cannot be, or the MLP is of a kind that ours does not have.
     """
     kind = facts.get("feed_forward_proj", "relu")
     if kind not in ("relu", "gated-gelu"):
         raise MinigptError(f"config.json sets feed_forward_proj to {kind!r}; a T5 has relu or gated-gelu")
     tied = facts.get("tie_word_embeddings", True)
-    try:
-        return T5Config(
-            vocabulary_size=facts["vocab_size"],
-            n_layers=facts["num_layers"],
-            n_decoder_layers=facts.get("num_decoder_layers", facts["num_layers"]),
-            n_heads=facts["num_heads"],
-            width=facts["d_model"],
-            head_width=facts["d_kv"],
-            mlp_width=facts["d_ff"],
-            n_buckets=facts.get("relative_attention_num_buckets", 32),
-            longest_distance=facts.get("relative_attention_max_distance", 128),
-            gated=kind == "gated-gelu",
-            tied_embeddings=tied,
-            scaled_head=facts.get("scale_decoder_outputs", tied),
-            start=facts.get("decoder_start_token_id", 0),
-            norm_epsilon=facts.get("layer_norm_epsilon", 1e-6),
-        )
-    except KeyError as error:
-        raise MinigptError(f"config.json lacks {error.args[0]!r}: it is no complete configuration of a T5") from None
+    config = T5Config(
+        vocabulary_size=read_setting(facts, "vocab_size"),
+        n_layers=read_setting(facts, "num_layers"),
+        n_decoder_layers=read_setting(facts, "num_decoder_layers", "num_layers"),
+        n_heads=read_setting(facts, "num_heads"),
+        width=read_setting(facts, "d_model"),
+        head_width=read_setting(facts, "d_kv"),
+        mlp_width=read_setting(facts, "d_ff"),
+        n_buckets=read_setting(facts, "relative_attention_num_buckets", default=32),
+        longest_distance=read_setting(facts, "relative_attention_max_distance", default=128),
+        gated=kind == "gated-gelu",
+        tied_embeddings=tied,
+        scaled_head=facts.get("scale_decoder_outputs", tied),
+        start=facts.get("decoder_start_token_id") or 0,
+        norm_epsilon=read_setting(facts, "layer_norm_epsilon", default=1e-6, kind=float),
+    )
+    if config.start not in range(config.vocabulary_size):
+        raise MinigptError(f"config.json starts texts with the token {config.start!r}, which is not in the vocabulary")
+    return config

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minigpt.errors import MinigptError
+from minigpt.files import read_setting
 from minigpt.language_model import LanguageModel
 
 
@@ -244,22 +245,18 @@ def xlnet_config(facts: Mapping[str, Any]) -> XLNetConfig:
     """Our settings from a published configuration.
 
     Raises:
-        MinigptError: a size is missing, or a setting is one that ours does not have.
+        MinigptError: a size is missing or cannot be, or a setting is one that ours does not have.
     """
     for name, only in {"attn_type": "bi", "clamp_len": -1, "bi_data": False, "ff_activation": "gelu"}.items():
         if facts.get(name, only) != only:
             raise MinigptError(f"config.json sets {name} to {facts[name]!r}, but an XLNet is read with {only!r} only")
-    try:
-        return XLNetConfig(
-            vocabulary_size=facts["vocab_size"],
-            n_layers=facts["n_layer"],
-            n_heads=facts["n_head"],
-            width=facts["d_model"],
-            head_width=facts.get("d_head", facts["d_model"] // facts["n_head"]),
-            mlp_width=facts["d_inner"],
-            norm_epsilon=facts.get("layer_norm_eps", 1e-12),
-        )
-    except KeyError as error:
-        raise MinigptError(
-            f"config.json lacks {error.args[0]!r}: it is no complete configuration of an XLNet"
-        ) from None
+    width, n_heads = read_setting(facts, "d_model"), read_setting(facts, "n_head")
+    return XLNetConfig(
+        vocabulary_size=read_setting(facts, "vocab_size"),
+        n_layers=read_setting(facts, "n_layer"),
+        n_heads=n_heads,
+        width=width,
+        head_width=read_setting(facts, "d_head", default=width // n_heads),
+        mlp_width=read_setting(facts, "d_inner"),
+        norm_epsilon=read_setting(facts, "layer_norm_eps", default=1e-12, kind=float),
+    )

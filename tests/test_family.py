@@ -1,11 +1,13 @@
 """Tests of published checkpoints: those that lie ready, new ones of Hugging Face's, and broken ones."""
 
 import json
+import math
 import pickle
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import torch.nn.functional as F
@@ -266,7 +268,13 @@ C_ATTN = "transformer.h.1.attn.c_attn.weight"
         ({"n_embd": "gone"}, None, "lacks 'n_embd'"),
         ({"n_embd": "many"}, None, "sets n_embd to 'many', which cannot be"),
         ({"n_layer": 2.5}, None, r"sets n_layer to 2\.5, which cannot be"),
-        ({"n_layer": 0}, None, "n_layers is 0"),
+        ({"n_layer": 0}, None, "sets n_layer to 0, which cannot be"),
+        ({"n_inner": -1}, None, "sets n_inner to -1, which cannot be"),
+        ({"n_positions": True}, None, "sets n_positions to True, which cannot be"),
+        ({"vocab_size": 10**12}, None, "sets vocab_size to 1000000000000, which cannot be"),
+        ({"layer_norm_epsilon": math.nan}, None, "sets layer_norm_epsilon to nan, which cannot be"),
+        ({"model_type": []}, None, r"of the architecture \[\]"),
+        ({"attention_layers": 3}, None, "lists attention_layers 3; each must be global or local"),
         ({"attention_layers": ["global", "sideways", "local"]}, None, "each must be global or local"),
         ({"attention_layers": ["local"]}, None, "windows are .* 3 layers"),
     ],
@@ -293,6 +301,15 @@ def test_what_a_gpt_neo_and_a_gptj_must_say(tmp_path):
     (tmp_path / "gptj" / "config.json").write_text(json.dumps(facts | {"rotary_dim": None}))
     with pytest.raises(MinigptError, match="lacks 'rotary_dim'"):
         load(tmp_path / "gptj")
+
+
+def test_weights_that_do_not_fit_into_memory_are_refused(tmp_path, monkeypatch):
+    memory = psutil.virtual_memory()._replace(available=20_000)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    with pytest.raises(MinigptError, match=r"take 0\.0 GB of memory or more, and 0\.0 GB are free"):
+        load(TINY)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory._replace(available=10**9))
+    load(TINY)
 
 
 def test_a_checkpoint_that_is_missing_or_damaged_is_refused(tmp_path):

@@ -160,7 +160,14 @@ def test_it_learns_to_fill_in():
 
 @pytest.mark.parametrize(
     ("change", "complaint"),
-    [({"feed_forward_proj": "silu"}, "a T5 has relu or gated-gelu"), ({"d_kv": None}, "lacks 'd_kv'")],
+    [
+        ({"feed_forward_proj": "silu"}, "a T5 has relu or gated-gelu"),
+        ({"d_kv": None}, "lacks 'd_kv'"),
+        ({"d_ff": 0}, "sets d_ff to 0, which cannot be"),
+        ({"num_decoder_layers": "two"}, "sets num_decoder_layers to 'two', which cannot be"),
+        ({"layer_norm_epsilon": "small"}, "sets layer_norm_epsilon to 'small', which cannot be"),
+        ({"decoder_start_token_id": 9}, "the token 9, which is not in the vocabulary"),
+    ],
 )
 def test_what_ours_cannot_do_is_refused(change, complaint):
     facts = {"vocab_size": 9, "num_layers": 1, "num_heads": 1, "d_model": 4, "d_ff": 8, "d_kv": 4} | change

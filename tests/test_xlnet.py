@@ -196,6 +196,8 @@ def test_it_learns():
         ({"attn_type": "uni"}, "sets attn_type to 'uni', but an XLNet is read with 'bi' only"),
         ({"clamp_len": 40}, "clamp_len"),
         ({"d_model": None}, "lacks 'd_model'"),
+        ({"n_head": 0}, "sets n_head to 0, which cannot be"),
+        ({"d_head": 1.5}, r"sets d_head to 1\.5, which cannot be"),
     ],
 )
 def test_what_ours_cannot_do_is_refused(change, complaint):
