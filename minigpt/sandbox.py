@@ -84,6 +84,9 @@ class Sandbox:
 
     def __exit__(self, *_: Any) -> None:
         self.end()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):  # what was never sent
+                pipe.close()
         self.folder.cleanup()
 
     def end(self) -> None:

@@ -1,5 +1,7 @@
 """The sandbox: calls cross like calls, and nothing that the code inside does reaches the outside."""
 
+import contextlib
+import os
 import shutil
 from pathlib import Path
 
@@ -262,6 +264,16 @@ def test_a_memory_bomb_is_stopped(source):
 def test_a_fork_bomb_is_stopped():
     told = attack("import os\ndef f():\n    while True: os.fork()", seconds=5)
     assert "processes" in told or "longer than" in told
+
+
+def test_nothing_is_left_open():
+    before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else None
+    for source in ("", "import os; os._exit(1)"):
+        with Sandbox() as sandbox, contextlib.suppress(Stopped):
+            sandbox.run(source)
+        assert sandbox.process.stdin.closed
+        assert sandbox.process.stdout.closed
+    assert before is None or len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_flood_of_output_goes_nowhere(capfd):
