@@ -1,6 +1,6 @@
 """Three objectives on the same tales: a small GPT, an XLNet and a T5, judged by what each of them can do.
 
-    python benchmarks/objectives.py [--steps N] [--json FILE]
+    python benchmarks/objectives.py [--steps N] [--seed N] [--json FILE]
 
 All read the same windows of the same tokens, each window once, and have about as many parameters. Each is trained with
 three pairs of learning rates, of which the one stays that is best on windows nobody has read. Then the T5 is trained
@@ -126,10 +126,10 @@ class ShownItsHole(T5):
         return super().encode(source, mask)
 
 
-def helped_t5(V: int, hole: bool, near: bool) -> T5:
+def helped_t5(V: int, hole: bool, near: bool, seed: int) -> T5:
     """A T5 of which one part, both or none is done for it: its decoder's or its encoder's."""
     config = make_t5(V).config
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = ShownItsHole(config) if hole else T5(config)
     if near:
         model.encoder.relative_bias = NearBias(config, both_sides=True)
@@ -147,6 +147,7 @@ class Task:
         name: of the objective.
         rates: the highest learning rates, of the matrices in the blocks and of all else.
         steps: how many.
+        seed: of the weights, of the order of the windows, and of what is hidden in them.
         length: of a window, in tokens; a batch has as many tokens with any.
         hole, near: what is done for a T5.
     """
@@ -154,6 +155,7 @@ class Task:
     name: str
     rates: tuple[float, float]
     steps: int
+    seed: int
     length: int = T
     hole: bool = False
     near: bool = False
@@ -171,10 +173,10 @@ def train(task: Task) -> tuple[nn.Module, dict[str, Any]]:
     (tokens, held_out), begun = texts(), time.process_time()
     make, loss_of = OBJECTIVES[task.name]
     V, curve = int(tokens.ids[0]) + 1, []
-    torch.manual_seed(0)
-    model = helped_t5(V, task.hole, task.near) if task.hole or task.near else make(V)
-    rows, generator = ROWS * T // task.length, torch.Generator().manual_seed(0)
-    data = Batches(tokens, task.length, rows, seed=0)
+    torch.manual_seed(task.seed)
+    model = helped_t5(V, task.hole, task.near, task.seed) if task.hole or task.near else make(V)
+    rows, generator = ROWS * T // task.length, torch.Generator().manual_seed(task.seed)
+    data = Batches(tokens, task.length, rows, task.seed)
     groups: tuple[list, list] = ([], [])
     for name, parameter in model.named_parameters():
         groups["blocks" not in name or parameter.ndim < 2].append(parameter)
@@ -324,15 +326,17 @@ def fill_in(models: dict[str, nn.Module], cases: Sequence[Case]) -> dict[str, An
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=6000, help="of each training run")
+    parser.add_argument("--seed", type=int, default=0, help="of the training")
     parser.add_argument("--processes", type=int, default=2, help="how many models to train at once")
     parser.add_argument("--json", type=Path, help="write the results here")
     arguments = parser.parse_args()
-    steps, held_out = arguments.steps, texts()[1]
+    steps, seed, held_out = arguments.steps, arguments.seed, texts()[1]
     tokenizer = load_run(ROOT / "data/runs/laptop")[1]
     models, training = {}, {}
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
         runs = {
-            name: [pool.submit(train, Task(name, rates, steps)) for rates in RATES] for name in reversed(OBJECTIVES)
+            name: [pool.submit(train, Task(name, rates, steps, seed)) for rates in RATES]
+            for name in reversed(OBJECTIVES)
         }
         for name in OBJECTIVES:
             tried = [run.result() for run in runs[name]]
@@ -344,15 +348,15 @@ def main() -> None:
                 training[name]["bits_per_character"] = score
         helped = partial(Task, "T5, spans", training["T5, spans"]["rates"])
         trials = {
-            "shown its hole": helped(steps // 5, hole=True),
-            "only near tokens": helped(steps // 5, near=True),
-            "both": helped(steps // 5, hole=True, near=True),
-            f"windows of {SHORT}": helped(steps // 2, length=SHORT),
+            "shown its hole": helped(steps // 5, seed, hole=True),
+            "only near tokens": helped(steps // 5, seed, near=True),
+            "both": helped(steps // 5, seed, hole=True, near=True),
+            f"windows of {SHORT}": helped(steps // 2, seed, length=SHORT),
         }
         trials = dict(zip(trials, [facts for _, facts in pool.map(train, trials.values())], strict=True))
     documents = [document.tolist() for document in split_documents(held_out)]
     record(
-        arguments.json, steps=steps, tokens=steps * ROWS * T, rows=ROWS, length=T, share=SHARE, rates=RATES,
+        arguments.json, seed=seed, steps=steps, tokens=steps * ROWS * T, rows=ROWS, length=T, share=SHARE, rates=RATES,
         floor=floor_bits_per_character([tokenizer.decode(document) for document in documents], "english"),
         training=training, trials=trials,
         filling_in=fill_in(models, spans_of(documents, tokenizer.end_of_text)),
